@@ -1,0 +1,153 @@
+#include "actors/node/client.hpp"
+
+#include "actors/node/client_impl.hpp"
+#include "messages/wire_error.hpp"
+
+#include <caf/io/middleman.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <chrono>
+#include <optional>
+
+namespace belay::actors {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+/// How long an operation may take that waits for nothing but the disk.
+constexpr milliseconds operation_deadline{30'000};
+/// One held request; longer waits are made of several, so that a lost node is noticed.
+constexpr duration_ms wait_slice_ms = 20'000;
+/// What an answer may take beyond the time it was asked to wait.
+constexpr milliseconds answer_margin{10'000};
+
+} // namespace
+
+client::impl::~impl() {
+  self.reset();
+  node = {};
+  own_system.reset();
+}
+
+template <class Answer, class Handle, class... Ts>
+checked<Answer> client::impl::ask(const Handle& to, milliseconds deadline, Ts&&... content) {
+  std::optional<checked<Answer>> result;
+  (*self)
+    ->request(to, deadline, std::forward<Ts>(content)...)
+    .receive([&result](Answer& x) { result.emplace(std::move(x)); },
+             [&result](const caf::error& x) { result.emplace(to_refusal(x)); });
+  return std::move(*result);
+}
+
+checked<welcome> client::impl::greet(const node_actor& to, milliseconds deadline) {
+  return ask<welcome>(to, deadline, atom::hello_v, protocol_version, std::string{"belay-cpp"});
+}
+
+client::client(std::unique_ptr<impl> x) : impl_{std::move(x)} {}
+
+client::~client() = default;
+
+checked<std::unique_ptr<client>>
+client::connect(const std::string& host, std::uint16_t port, duration_ms timeout) {
+  auto x = std::make_unique<impl>();
+  x->config = std::make_unique<system_config>(true, 1);
+  x->own_system = std::make_unique<caf::actor_system>(*x->config);
+  x->system = x->own_system.get();
+  x->self = std::make_unique<caf::scoped_actor>(*x->system);
+  std::optional<refusal> no;
+  node_actor node;
+  (*x->self)
+    ->request(x->system->middleman().actor_handle(), milliseconds{timeout}, caf::connect_atom_v,
+              host, port)
+    .receive(
+      [&node](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
+        if (found) {
+          node = caf::actor_cast<node_actor>(found);
+        }
+      },
+      [&no](const caf::error& error) { no = to_refusal(error); });
+  if (!no && !node) {
+    no = refusal{ec::shutting_down, "nothing is published there"};
+  }
+  if (!no) {
+    if (auto greeted = x->greet(node, milliseconds{timeout})) {
+      x->node = std::move(*greeted);
+    } else {
+      no = greeted.why();
+    }
+  }
+  if (no) {
+    return refusal{no->code,
+                   "cannot reach a node at " + host + ":" + std::to_string(port) + ": " + no->text};
+  }
+  return std::unique_ptr<client>{new client{std::move(x)}};
+}
+
+checked<registered_list> client::enroll(std::vector<registration> items) {
+  return impl_->ask<registered_list>(impl_->node.registry, operation_deadline, atom::enroll_v,
+                                     std::move(items));
+}
+
+checked<outcome_view> client::wait(const process_id& id, duration_ms timeout) {
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    auto slice = wait_slice_ms;
+    if (timeout > 0) {
+      const auto spent
+        = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
+      slice = std::clamp<duration_ms>(timeout - spent.count(), 0, wait_slice_ms);
+    }
+    auto result = impl_->ask<outcome_view>(impl_->node.watcher, milliseconds{slice} + answer_margin,
+                                           atom::wait_v, id, slice);
+    const auto last = timeout > 0 && slice < wait_slice_ms;
+    if (result || result.why().code != ec::timed_out || last) {
+      return result;
+    }
+  }
+}
+
+checked<process_view> client::get(const process_id& id) {
+  return impl_->ask<process_view>(impl_->node.reader, operation_deadline, atom::get_v, id);
+}
+
+checked<process_page> client::list(const list_query& query) {
+  return impl_->ask<process_page>(impl_->node.reader, operation_deadline, atom::list_v, query);
+}
+
+checked<process_counts> client::counts() {
+  return impl_->ask<process_counts>(impl_->node.reader, operation_deadline, atom::count_v);
+}
+
+checked<event_page> client::events(const process_id& id, event_seq after, std::uint32_t limit) {
+  return impl_->ask<event_page>(impl_->node.reader, operation_deadline, atom::events_v, id, after,
+                                limit);
+}
+
+checked<event_page>
+client::follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length) {
+  return impl_->ask<event_page>(impl_->node.watcher, milliseconds{length} + answer_margin,
+                                atom::follow_v, id, after, limit, length);
+}
+
+checked<event> client::append(const append_request& request) {
+  return impl_->ask<event>(impl_->node.registry, operation_deadline, atom::append_v, request);
+}
+
+checked<cancel_receipt> client::cancel(const cancel_request& request) {
+  return impl_->ask<cancel_receipt>(impl_->node.registry, operation_deadline, atom::cancel_v,
+                                    request);
+}
+
+std::uint32_t client::batch_max() const {
+  return impl_->node.batch_max;
+}
+
+const std::string& client::node_name() const {
+  return impl_->node.node;
+}
+
+const std::vector<std::string>& client::tools() const {
+  return impl_->node.tools;
+}
+
+} // namespace belay::actors

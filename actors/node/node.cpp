@@ -1,0 +1,173 @@
+#include "actors/node/node.hpp"
+
+#include "actors/faults.hpp"
+#include "actors/registry/reader.hpp"
+#include "actors/registry/timekeeper.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace belay::actors {
+
+namespace {
+
+constexpr const char* component = "node";
+/// What a drain may take beyond its own timeout: the explicit releases.
+constexpr duration_ms drain_margin_ms = 15'000;
+
+} // namespace
+
+void node_state::start(pointer self, node_setup setup) {
+  self_ = self;
+  setup_ = std::move(setup);
+  self->set_down_handler([this](const caf::down_msg& x) { down(x); });
+  self->set_exit_handler([this](const caf::exit_msg& x) {
+    for (const auto& child : children_) {
+      caf::anon_send_exit(child, caf::exit_reason::user_shutdown);
+    }
+    self_->quit(x.reason);
+  });
+  watcher_ = self->spawn(watcher, setup_.store, setup_.watch);
+  timekeeper_ = self->spawn(timekeeper, setup_.safety_sweep_ms);
+  registry_links links{setup_.store, setup_.clock, setup_.random,
+                       watcher_,     timekeeper_,  setup_.on_fault};
+  registry_ = setup_.detach_registry
+                ? self->spawn<caf::detached>(registry, std::move(links), setup_.registry)
+                : self->spawn(registry, std::move(links), setup_.registry);
+  self->send(timekeeper_, atom::connect_v, caf::actor_cast<caf::actor>(registry_));
+  for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
+    readers_.push_back(self->spawn(reader, setup_.store, setup_.clock));
+  }
+  sweeper_ = self->spawn(sweeper, registry_, setup_.tools, setup_.worker);
+  adopt(caf::actor_cast<caf::actor>(sweeper_));
+  adopt(caf::actor_cast<caf::actor>(timekeeper_));
+  adopt(caf::actor_cast<caf::actor>(watcher_));
+  for (const auto& x : readers_) {
+    adopt(caf::actor_cast<caf::actor>(x));
+  }
+  adopt(caf::actor_cast<caf::actor>(registry_));
+}
+
+void node_state::adopt(const caf::actor& child) {
+  self_->monitor(child);
+  children_.push_back(child);
+}
+
+caf::result<welcome> node_state::hello(std::uint32_t version, const std::string& client) {
+  if (draining_ || stopping_) {
+    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+  }
+  if (version != protocol_version) {
+    return caf::make_error(ec::protocol_mismatch,
+                           "the client '" + client + "' speaks protocol version "
+                             + std::to_string(version) + ", this node version "
+                             + std::to_string(protocol_version));
+  }
+  ++clients_;
+  welcome x;
+  x.node = setup_.name;
+  x.registry = registry_;
+  x.reader = readers_.at(next_reader_++ % readers_.size());
+  x.watcher = watcher_;
+  x.batch_max = static_cast<std::uint32_t>(setup_.registry.register_max);
+  x.tools = setup_.tools->names();
+  return x;
+}
+
+caf::result<done> node_state::stop(bool drain) {
+  auto promise = self_->make_response_promise<done>();
+  stopped_.push_back(promise);
+  if (stopping_) {
+    return promise;
+  }
+  if (!drain) {
+    begin_stop();
+    return promise;
+  }
+  if (!draining_) {
+    draining_ = true;
+    const auto bound = std::chrono::milliseconds{setup_.drain_timeout_ms + drain_margin_ms};
+    self_->request(sweeper_, bound, atom::drain_v, setup_.drain_timeout_ms)
+      .then(
+        [this](const done& x) {
+          log::info(component, "node.drained", {{"released", x.count}}, "nothing runs any more");
+          begin_stop();
+        },
+        [this](const caf::error& x) {
+          log::warn(component, "node.drain_failed", {{"why", to_refusal(x).text}},
+                    "stopping without having drained");
+          begin_stop();
+        });
+  }
+  return promise;
+}
+
+void node_state::begin_stop() {
+  if (!stopping_) {
+    stopping_ = true;
+    stop_next();
+  }
+}
+
+void node_state::stop_next() {
+  if (!children_.empty()) {
+    caf::anon_send_exit(children_.front(), caf::exit_reason::user_shutdown);
+    return;
+  }
+  for (auto& promise : stopped_) {
+    promise.deliver(done{});
+  }
+  stopped_.clear();
+  watcher_ = nullptr;
+  timekeeper_ = nullptr;
+  registry_ = nullptr;
+  sweeper_ = nullptr;
+  readers_.clear();
+  self_->quit(caf::exit_reason::user_shutdown);
+}
+
+void node_state::down(const caf::down_msg& x) {
+  const auto found = std::find_if(children_.begin(), children_.end(),
+                                  [&x](const caf::actor& c) { return c.address() == x.source; });
+  if (found == children_.end()) {
+    return;
+  }
+  const auto first = found == children_.begin();
+  children_.erase(found);
+  if (!stopping_) {
+    const auto why = self_->system().render(x.reason);
+    log::error(component, "node.child_down", {{"why", why}}, "an actor of the node ended");
+    stopping_ = true;
+    setup_.on_fault("an actor of the node ended: " + why);
+    stop_next();
+    return;
+  }
+  if (first) {
+    stop_next();
+  }
+}
+
+std::string node_state::snapshot() const {
+  return nlohmann::json{{"actor", name},
+                        {"node", setup_.name},
+                        {"clients", clients_},
+                        {"children", children_.size()},
+                        {"draining", draining_},
+                        {"stopping", stopping_},
+                        {"tools", setup_.tools->names()}}
+    .dump();
+}
+
+node_actor::behavior_type node(node_state::pointer self, node_setup setup) {
+  install_fault_handlers(self, component);
+  auto& state = self->state;
+  state.start(self, std::move(setup));
+  return {
+    [&state](atom::hello, std::uint32_t version, const std::string& client) {
+      return state.hello(version, client);
+    },
+    [&state](atom::stop, bool drain) { return state.stop(drain); },
+    [&state](atom::snapshot) { return state.snapshot(); },
+  };
+}
+
+} // namespace belay::actors

@@ -1,0 +1,73 @@
+// The node: spawns the actors of one node in order, supervises them, stops them in order.
+#pragma once
+
+#include "actors/registry/registry.hpp"
+#include "actors/registry/watcher.hpp"
+#include "actors/running/tool.hpp"
+#include "actors/worker/sweeper.hpp"
+#include "messages/protocol.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <deque>
+#include <optional>
+
+namespace belay::actors {
+
+struct node_setup {
+  std::string name = "local";
+  std::shared_ptr<storage::store> store;
+  std::shared_ptr<const registry_clock> clock;
+  std::function<std::uint64_t()> random;
+  std::shared_ptr<const running::toolbox> tools;
+  registry_policy registry;
+  worker_policy worker;
+  watch_policy watch;
+  std::size_t readers = 2;
+  duration_ms safety_sweep_ms = 30'000;
+  duration_ms drain_timeout_ms = 30'000;
+  /// Whether the registry gets a thread of its own; off only where a test owns the scheduler.
+  bool detach_registry = true;
+  /// Called when the registry faults or another actor ends that should not.
+  std::function<void(const std::string&)> on_fault;
+};
+
+/// What the NODE does. Start order: watcher, timekeeper, registry, readers, sweeper. Stop order:
+/// the sweeper (drained when asked), then timekeeper, watcher, readers, and last the registry,
+/// which first commits and answers all that reached it.
+class node_state {
+public:
+  static constexpr const char* name = "node";
+  using pointer = node_actor::stateful_pointer<node_state>;
+
+  void start(pointer self, node_setup setup);
+  caf::result<welcome> hello(std::uint32_t version, const std::string& client);
+  caf::result<done> stop(bool drain);
+  [[nodiscard]] std::string snapshot() const;
+
+private:
+  void adopt(const caf::actor& child);
+  void down(const caf::down_msg& x);
+  void begin_stop();
+  void stop_next();
+
+  pointer self_ = nullptr;
+  node_setup setup_;
+  watcher_actor watcher_;
+  timekeeper_actor timekeeper_;
+  registry_actor registry_;
+  std::vector<reader_actor> readers_;
+  sweeper_actor sweeper_;
+  std::size_t next_reader_ = 0;
+  /// Still alive, in stop order.
+  std::deque<caf::actor> children_;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::vector<caf::typed_response_promise<done>> stopped_;
+  std::uint64_t clients_ = 0;
+};
+
+node_actor::behavior_type node(node_state::pointer self, node_setup setup);
+
+} // namespace belay::actors

@@ -1,0 +1,80 @@
+// One node in this program: store, actor system, and the published node actor.
+//
+// Free of CAF, so that command line and embedding programs compile quickly.
+#pragma once
+
+#include "actors/running/tool.hpp"
+#include "messages/ids.hpp"
+#include "storage/store.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace belay::actors {
+
+class client;
+
+struct runtime_options {
+  /// The node's name: the owner name of its leases.
+  std::string name = "local";
+  storage::options store;
+  std::shared_ptr<const running::toolbox> tools;
+
+  std::size_t batch_ops_max = 1'024;
+  std::size_t batch_bytes_max = 8U << 20;
+  std::size_t register_max = 1'000;
+  std::size_t readers = 2;
+
+  duration_ms ttl_ms = 30'000;
+  duration_ms renew_interval_ms = 10'000;
+
+  std::uint32_t slots = 64;
+  std::vector<std::string> queues;
+  duration_ms cancel_grace_ms = 10'000;
+  duration_ms safety_sweep_ms = 30'000;
+
+  std::size_t waiters_max = 100'000;
+  duration_ms wait_ms_max = 60'000;
+
+  /// Whether other programs may connect. The address is loopback: plain BASP knows no passwords.
+  bool publish = true;
+  std::string address = "127.0.0.1";
+  /// 0 lets the system choose.
+  std::uint16_t port = 0;
+  duration_ms drain_timeout_ms = 30'000;
+
+  /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
+  /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).
+  std::function<void(const std::string&)> on_fault;
+};
+
+/// A running node. Construction starts it and throws `storage::error` or `std::runtime_error` when
+/// that cannot be done; destruction stops it without draining.
+class runtime {
+public:
+  explicit runtime(runtime_options options);
+  ~runtime();
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+
+  /// Returns the port the node listens on; 0 when it is not published.
+  [[nodiscard]] std::uint16_t port() const;
+
+  /// Begins to stop: with `drain` no new rows, what runs gets `drain_timeout`, the rest is
+  /// released. Without, or when called again, at once. Returns without waiting; from any thread.
+  void stop(bool drain);
+
+  /// Waits until everything is stopped.
+  void wait_stopped();
+
+  /// Returns a client of this node that does not go over the network. The runtime must outlive it.
+  [[nodiscard]] std::unique_ptr<client> make_client();
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace belay::actors

@@ -1,0 +1,31 @@
+// A reader: short read-only transactions for whoever asks.
+#pragma once
+
+#include "actors/clock.hpp"
+#include "messages/protocol.hpp"
+#include "storage/store.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace belay::actors {
+
+/// What a READER does: each message is one transaction that ends before the answer leaves.
+struct reader_state {
+  static constexpr const char* name = "reader";
+  using pointer = reader_actor::stateful_pointer<reader_state>;
+
+  caf::result<process_view> get(const process_id& id);
+  caf::result<process_page> list(const list_query& query);
+  caf::result<event_page> events(const process_id& id, event_seq after, std::uint32_t limit);
+
+  std::shared_ptr<storage::store> store;
+  std::shared_ptr<const registry_clock> clock;
+  std::uint64_t reads = 0;
+};
+
+reader_actor::behavior_type
+reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
+       std::shared_ptr<const registry_clock> clock);
+
+} // namespace belay::actors

@@ -1,0 +1,370 @@
+#include "actors/registry/registry.hpp"
+
+#include "actors/faults.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace belay::actors {
+
+namespace {
+
+constexpr const char* component = "registry";
+
+/// Operations after which a row may be claimable that was not before.
+bool may_make_ready(const operation& op) {
+  return !std::holds_alternative<claim_request>(op) && !std::holds_alternative<renew_request>(op)
+         && !std::holds_alternative<append_request>(op)
+         && !std::holds_alternative<complete_request>(op)
+         && !std::holds_alternative<cancel_request>(op);
+}
+
+} // namespace
+
+void registry_state::start(pointer self, registry_links links, registry_policy policy) {
+  self_ = self;
+  links_ = std::move(links);
+  policy_ = std::move(policy);
+  self->set_down_handler([this](const caf::down_msg& x) { down(x); });
+  self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
+  enqueue(recover_request{policy_.local_owner, policy_.ttl_ms}, 0, [](answer& x) {
+    if (const auto* found = std::get_if<done>(&x); found != nullptr && found->count > 0) {
+      log::info(component, "registry.recovered", {{"leases", found->count}},
+                "leases of the former incarnation are void");
+    }
+  });
+  sweep();
+}
+
+storage::batch_context registry_state::context() const {
+  return {links_.clock->now(), links_.random};
+}
+
+void registry_state::enqueue(operation op, std::size_t bytes, answer_function answered) {
+  ready_hint_ = ready_hint_ || may_make_ready(op);
+  batch_.push_back(std::move(op));
+  answers_.push_back(std::move(answered));
+  batch_bytes_ += bytes;
+  if (batch_.size() >= policy_.batch_ops_max || batch_bytes_ >= policy_.batch_bytes_max) {
+    commit();
+  } else if (!commit_queued_) {
+    commit_queued_ = true;
+    self_->send(self_, atom::commit_v);
+  }
+}
+
+template <class Answer>
+caf::result<Answer> registry_state::submit(operation op, std::size_t bytes) {
+  if (stopping_) {
+    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+  }
+  auto promise = self_->make_response_promise<Answer>();
+  enqueue(std::move(op), bytes, [promise](answer& x) mutable {
+    if (const auto* no = std::get_if<refusal>(&x)) {
+      promise.deliver(to_error(*no));
+    } else {
+      promise.deliver(std::move(std::get<Answer>(x)));
+    }
+  });
+  return promise;
+}
+
+caf::result<registered_list> registry_state::enroll(std::vector<registration> items) {
+  if (items.empty() || items.size() > policy_.register_max) {
+    return caf::make_error(ec::bad_request, "registrations: " + std::to_string(items.size())
+                                              + " in one message, expected 1 to "
+                                              + std::to_string(policy_.register_max));
+  }
+  std::size_t bytes = 0;
+  const auto now = links_.clock->now();
+  timestamp_ms next_due = 0;
+  for (const auto& item : items) {
+    bytes += item.input.size();
+    if (item.due_at > now && (next_due == 0 || item.due_at < next_due)) {
+      next_due = item.due_at;
+    }
+  }
+  auto result = submit<registered_list>(register_request{std::move(items)}, bytes);
+  if (next_due != 0) {
+    consider_alarm(next_due);
+  }
+  return result;
+}
+
+caf::result<owner> registry_state::enlist(std::string who_name, caf::actor sweeper) {
+  if (stopping_) {
+    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+  }
+  auto promise = self_->make_response_promise<owner>();
+  auto handle = caf::actor_cast<sweeper_actor>(sweeper);
+  enqueue(enlist_request{std::move(who_name)}, 0, [this, promise, handle](answer& x) mutable {
+    if (const auto* no = std::get_if<refusal>(&x)) {
+      promise.deliver(to_error(*no));
+      return;
+    }
+    const auto& who = std::get<owner>(x);
+    if (const auto old = workers_.find(who.name); old != workers_.end()) {
+      self_->demonitor(old->second.sweeper.address());
+    }
+    workers_[who.name] = worker{who, handle, {}, {}, 0};
+    self_->monitor(handle);
+    log::info(component, "worker.enlisted", {{"owner", who.name}, {"incarnation", who.incarnation}},
+              "a worker is here");
+    promise.deliver(who);
+  });
+  return promise;
+}
+
+caf::result<cancel_receipt> registry_state::cancel(cancel_request request) {
+  if (stopping_) {
+    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+  }
+  auto promise = self_->make_response_promise<cancel_receipt>();
+  const auto kill = request.kill;
+  enqueue(std::move(request), 0, [this, promise, kill](answer& x) mutable {
+    if (const auto* no = std::get_if<refusal>(&x)) {
+      promise.deliver(to_error(*no));
+      return;
+    }
+    const auto& receipt = std::get<cancel_receipt>(x);
+    push_cancel(receipt, kill);
+    promise.deliver(receipt);
+  });
+  return promise;
+}
+
+void registry_state::push_cancel(const cancel_receipt& receipt, bool kill) {
+  if (receipt.stage != cancel_stage::requested) {
+    return;
+  }
+  const auto holder = workers_.find(receipt.holder.name);
+  if (holder != workers_.end() && holder->second.who == receipt.holder) {
+    self_->send<caf::message_priority::high>(holder->second.sweeper, atom::cancel_v, receipt.row,
+                                             receipt.fence, kill);
+  }
+}
+
+void registry_state::offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
+                           std::vector<std::string> queues) {
+  const auto found = workers_.find(who.name);
+  if (found == workers_.end() || found->second.who != who) {
+    return; // An earlier incarnation: its successor has enlisted.
+  }
+  found->second.kinds = std::move(kinds);
+  found->second.queues = std::move(queues);
+  found->second.credit += slots;
+  ready_hint_ = true;
+  if (!commit_queued_) {
+    commit_queued_ = true;
+    self_->send(self_, atom::commit_v);
+  }
+}
+
+done registry_state::withdraw(const owner& who) {
+  const auto found = workers_.find(who.name);
+  if (found == workers_.end() || found->second.who != who) {
+    return {0};
+  }
+  const auto left = found->second.credit;
+  found->second.credit = 0;
+  return {left};
+}
+
+void registry_state::sweep() {
+  if (stopping_) {
+    return;
+  }
+  alarm_at_ = 0;
+  enqueue(expire_request{}, 0, [this](answer& x) {
+    if (const auto* ended = std::get_if<done>(&x); ended != nullptr && ended->count > 0) {
+      log::warn(component, "lease.expired", {{"leases", ended->count}}, "leases ran out");
+    }
+    const auto next = links_.store->upcoming(links_.clock->now());
+    consider_alarm(next.due_at);
+    consider_alarm(next.expires_at);
+  });
+}
+
+void registry_state::consider_alarm(timestamp_ms at) {
+  if (at == 0 || (alarm_at_ != 0 && alarm_at_ <= at)) {
+    return;
+  }
+  alarm_at_ = at;
+  const auto wait = std::max<duration_ms>(1, at - links_.clock->now());
+  self_->send(links_.timekeeper, atom::alarm_v, wait);
+}
+
+void registry_state::add_grants() {
+  if (!ready_hint_ || stopping_) {
+    return;
+  }
+  ready_hint_ = false;
+  for (auto& [key, to] : workers_) {
+    if (to.credit == 0) {
+      continue;
+    }
+    batch_.push_back(claim_request{to.who, to.kinds, to.queues, to.credit, policy_.ttl_ms});
+    answers_.push_back([this, who = to.who](answer& x) {
+      auto* rows = std::get_if<claimed_list>(&x);
+      const auto found = workers_.find(who.name);
+      if (rows != nullptr && !rows->items.empty() && found != workers_.end()
+          && found->second.who == who) {
+        deliver(found->second, std::move(*rows));
+      }
+    });
+  }
+}
+
+void registry_state::deliver(worker& to, claimed_list rows) {
+  to.credit -= std::min(to.credit, static_cast<std::uint32_t>(rows.items.size()));
+  consider_alarm(rows.items.front().held.expires_at);
+  self_->send(to.sweeper, atom::grant_v, std::move(rows));
+}
+
+void registry_state::commit() {
+  commit_queued_ = false;
+  add_grants();
+  if (batch_.empty()) {
+    return;
+  }
+  const auto batch = std::move(batch_);
+  auto answers = std::move(answers_);
+  batch_.clear();
+  answers_.clear();
+  batch_bytes_ = 0;
+  storage::batch_result result;
+  try {
+    result = links_.store->apply(batch, context());
+  } catch (const storage::error& x) {
+    const auto full = x.kind() == storage::error_kind::full;
+    const refusal no
+      = full ? refusal{ec::store_full, x.what()} : refusal{ec::outcome_unknown, x.what()};
+    for (auto& answered : answers) {
+      answer refused = no;
+      answered(refused);
+    }
+    if (!full) {
+      refuse_all(no);
+      links_.on_fault(x.what());
+      self_->quit(to_error(no));
+      return;
+    }
+    ready_hint_ = true;
+    log::error(component, "store.full", {{"what", x.what()}},
+               "the disk or the store is full: new processes are refused until there is room");
+    return;
+  }
+  ++commits_;
+  operations_ += batch.size();
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (std::holds_alternative<refusal>(result.answers[i])) {
+      ++refused_;
+    }
+    if (const auto* ended = std::get_if<completion>(&result.answers[i]);
+        ended != nullptr && ended->retry_at != 0) {
+      consider_alarm(ended->retry_at);
+    }
+    answers[i](result.answers[i]);
+  }
+  after_commit(result);
+}
+
+void registry_state::after_commit(const storage::batch_result& result) {
+  if (!result.changed.empty()) {
+    self_->send(links_.watcher, atom::changed_v, result.changed);
+  }
+}
+
+void registry_state::refuse_all(const refusal& no) {
+  for (auto& answered : answers_) {
+    answer refused = no;
+    answered(refused);
+  }
+  batch_.clear();
+  answers_.clear();
+}
+
+void registry_state::down(const caf::down_msg& x) {
+  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
+    if (it->second.sweeper.address() != x.source) {
+      continue;
+    }
+    const auto who = it->second.who;
+    workers_.erase(it);
+    const auto left = x.reason == caf::exit_reason::user_shutdown;
+    log::write(left ? log::level::info : log::level::warn, component, "worker.down",
+               {{"owner", who.name}, {"incarnation", who.incarnation}},
+               left ? "a worker has left" : "a worker is gone; its leases are void");
+    enqueue(void_request{who, "owner down"}, 0, [](answer&) {});
+    return;
+  }
+}
+
+void registry_state::stop() {
+  if (stopping_) {
+    return;
+  }
+  commit(); // Everything that was asked before the exit message is still answered.
+  stopping_ = true;
+  self_->quit(caf::exit_reason::user_shutdown);
+}
+
+std::string registry_state::snapshot() {
+  auto workers = nlohmann::json::array();
+  for (const auto& [key, x] : workers_) {
+    workers.push_back({{"owner", x.who.name},
+                       {"incarnation", x.who.incarnation},
+                       {"credit", x.credit},
+                       {"kinds", x.kinds},
+                       {"queues", x.queues}});
+  }
+  return nlohmann::json{{"actor", name},         {"batch", batch_.size()},
+                        {"commits", commits_},   {"operations", operations_},
+                        {"refused", refused_},   {"alarm_at", alarm_at_},
+                        {"stopping", stopping_}, {"workers", workers}}
+    .dump();
+}
+
+registry_actor::behavior_type
+registry(registry_state::pointer self, registry_links links, registry_policy policy) {
+  install_fault_handlers(self, component);
+  auto& state = self->state;
+  state.start(self, std::move(links), std::move(policy));
+  return {
+    [&state](atom::enroll, std::vector<registration>& items) {
+      return state.enroll(std::move(items));
+    },
+    [&state](atom::claim, owner& who, std::vector<std::string>& kinds,
+             std::vector<std::string>& queues, std::uint32_t max) {
+      return state.submit<claimed_list>(
+        claim_request{std::move(who), std::move(kinds), std::move(queues), max, state.ttl()});
+    },
+    [&state](atom::renew, lease& held) {
+      return state.submit<lease>(renew_request{std::move(held), state.ttl()});
+    },
+    [&state](atom::release, lease& held, std::string& reason) {
+      return state.submit<done>(release_request{std::move(held), std::move(reason)});
+    },
+    [&state](atom::append, append_request& request) {
+      const auto bytes = request.payload.size();
+      return state.submit<event>(std::move(request), bytes);
+    },
+    [&state](atom::complete, lease& held, outcome& result) {
+      const auto bytes = result.value.size();
+      return state.submit<completion>(complete_request{std::move(held), std::move(result)}, bytes);
+    },
+    [&state](atom::cancel, cancel_request& request) { return state.cancel(std::move(request)); },
+    [&state](atom::enlist, std::string& name, caf::actor& sweeper) {
+      return state.enlist(std::move(name), std::move(sweeper));
+    },
+    [&state](atom::offer, const owner& who, std::uint32_t slots, std::vector<std::string>& kinds,
+             std::vector<std::string>& queues) {
+      state.offer(who, slots, std::move(kinds), std::move(queues));
+    },
+    [&state](atom::withdraw, const owner& who) { return state.withdraw(who); },
+    [&state](atom::sweep) { state.sweep(); },
+    [&state](atom::commit) { state.commit(); },
+    [&state](atom::snapshot) { return state.snapshot(); },
+  };
+}
+
+} // namespace belay::actors

@@ -1,0 +1,115 @@
+// The registry: the only writer of the store.
+#pragma once
+
+#include "actors/clock.hpp"
+#include "messages/protocol.hpp"
+#include "storage/store.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+
+namespace belay::actors {
+
+/// The `[registry]` and `[lease]` sections of the configuration.
+struct registry_policy {
+  /// Most operations in one batch.
+  std::size_t batch_ops_max = 1'024;
+  /// Most bytes of inputs, payloads and outcomes in one batch.
+  std::size_t batch_bytes_max = 8U << 20;
+  /// Most registrations in one message.
+  std::size_t register_max = 1'000;
+  /// How long a claim or a renewal lasts.
+  duration_ms ttl_ms = 30'000;
+  /// The owner name of this node's own worker: its former incarnations are dead at start.
+  std::string local_owner = "local";
+};
+
+/// What the registry needs from outside itself.
+struct registry_links {
+  std::shared_ptr<storage::store> store;
+  std::shared_ptr<const registry_clock> clock;
+  std::function<std::uint64_t()> random;
+  watcher_actor watcher;
+  timekeeper_actor timekeeper;
+  /// Called on a fault of the store, after every waiting caller has its answer. In a program it
+  /// ends the process: a failed sync is never retried.
+  std::function<void(const std::string&)> on_fault;
+};
+
+/// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`
+/// message that the first of them sends stands behind all that was queued at that time, so while
+/// one sync runs the next batch gathers by itself.
+class registry_state {
+public:
+  static constexpr const char* name = "registry";
+  using pointer = registry_actor::stateful_pointer<registry_state>;
+
+  void start(pointer self, registry_links links, registry_policy policy);
+
+  caf::result<registered_list> enroll(std::vector<registration> items);
+  caf::result<owner> enlist(std::string who_name, caf::actor sweeper);
+  caf::result<cancel_receipt> cancel(cancel_request request);
+  void offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
+             std::vector<std::string> queues);
+  done withdraw(const owner& who);
+  void sweep();
+  void commit();
+  std::string snapshot();
+  void stop();
+
+  /// Puts an operation into the batch; answers its caller after the commit.
+  template <class Answer>
+  caf::result<Answer> submit(operation op, std::size_t bytes = 0);
+
+  [[nodiscard]] duration_ms ttl() const {
+    return policy_.ttl_ms;
+  }
+
+private:
+  struct worker {
+    owner who;
+    sweeper_actor sweeper;
+    std::vector<std::string> kinds;
+    std::vector<std::string> queues;
+    std::uint32_t credit = 0;
+  };
+
+  using answer_function = std::function<void(answer&)>;
+
+  void enqueue(operation op, std::size_t bytes, answer_function answered);
+  void add_grants();
+  void deliver(worker& to, claimed_list rows);
+  void refuse_all(const refusal& no);
+  void after_commit(const storage::batch_result& result);
+  void consider_alarm(timestamp_ms at);
+  void down(const caf::down_msg& x);
+  void push_cancel(const cancel_receipt& receipt, bool kill);
+  [[nodiscard]] storage::batch_context context() const;
+
+  pointer self_ = nullptr;
+  registry_links links_;
+  registry_policy policy_;
+  std::vector<operation> batch_;
+  std::vector<answer_function> answers_;
+  std::size_t batch_bytes_ = 0;
+  bool commit_queued_ = false;
+  bool stopping_ = false;
+  /// Whether a row may have become claimable since the standing claims were last served.
+  bool ready_hint_ = true;
+  /// When the timekeeper rings next; 0 when it does not.
+  timestamp_ms alarm_at_ = 0;
+  std::map<std::string, worker> workers_;
+  std::uint64_t commits_ = 0;
+  std::uint64_t operations_ = 0;
+  std::uint64_t refused_ = 0;
+};
+
+/// Waits for the disk: spawn it `caf::detached`. Ends on an exit message, after it has answered
+/// all.
+registry_actor::behavior_type
+registry(registry_state::pointer self, registry_links links, registry_policy policy);
+
+} // namespace belay::actors

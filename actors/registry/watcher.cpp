@@ -1,0 +1,208 @@
+#include "actors/registry/watcher.hpp"
+
+#include "actors/faults.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace belay::actors {
+
+namespace {
+
+constexpr const char* component = "watcher";
+constexpr std::uint32_t events_limit_max = 1'000;
+
+} // namespace
+
+void watcher_state::start(pointer self, std::shared_ptr<storage::store> store,
+                          watch_policy policy) {
+  self_ = self;
+  store_ = std::move(store);
+  policy_ = policy;
+  self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
+}
+
+watcher_state::time_point watcher_state::deadline_after(duration_ms length) const {
+  return self_->clock().now()
+         + std::chrono::milliseconds{std::clamp<duration_ms>(length, 0, policy_.wait_ms_max)};
+}
+
+std::optional<refusal> watcher_state::admit(const process_id& id, row_id& row) const {
+  if (waiters_.size() >= policy_.waiters_max) {
+    return refusal{ec::overloaded, "as many requests wait as watch.waiters_max allows ("
+                                     + std::to_string(policy_.waiters_max) + ")"};
+  }
+  const auto found = store_->find(id);
+  if (!found) {
+    return refusal{ec::unknown_process, "no process has the id '" + id + "'"};
+  }
+  row = *found;
+  return std::nullopt;
+}
+
+caf::result<outcome_view> watcher_state::wait(const process_id& id, duration_ms length) {
+  row_id row{};
+  if (const auto no = admit(id, row)) {
+    return to_error(*no);
+  }
+  auto promise = self_->make_response_promise<outcome_view>();
+  waiter x;
+  x.row = row;
+  x.deadline = deadline_after(length);
+  x.check = [this, row, promise]() mutable {
+    auto ended = store_->outcome_of(row);
+    if (!ended) {
+      return false;
+    }
+    promise.deliver(std::move(*ended));
+    return true;
+  };
+  x.expire = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::timed_out, std::string{"no outcome yet"}));
+  };
+  x.refuse = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::shutting_down, std::string{"the node is stopping"}));
+  };
+  subscribe(std::move(x));
+  return promise;
+}
+
+caf::result<event_page> watcher_state::follow(const process_id& id, event_seq after,
+                                              std::uint32_t limit, duration_ms length) {
+  if (limit == 0 || limit > events_limit_max) {
+    return caf::make_error(ec::bad_request, "limit: " + std::to_string(limit)
+                                              + " is not acceptable, expected 1 to "
+                                              + std::to_string(events_limit_max));
+  }
+  row_id row{};
+  if (const auto no = admit(id, row)) {
+    return to_error(*no);
+  }
+  auto promise = self_->make_response_promise<event_page>();
+  waiter x;
+  x.row = row;
+  x.deadline = deadline_after(length);
+  x.check = [this, id, after, limit, promise]() mutable {
+    auto page = store_->events_after(id, after, limit);
+    if (!page) {
+      promise.deliver(to_error(page.why()));
+      return true;
+    }
+    if (page->events.empty() && !page->terminal) {
+      return false;
+    }
+    promise.deliver(std::move(*page));
+    return true;
+  };
+  x.expire = [promise]() mutable { promise.deliver(event_page{}); };
+  x.refuse = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::shutting_down, std::string{"the node is stopping"}));
+  };
+  subscribe(std::move(x));
+  return promise;
+}
+
+void watcher_state::subscribe(waiter x) {
+  const auto number = ++last_number_;
+  by_row_[x.row].insert(number);
+  by_deadline_.emplace(x.deadline, number);
+  auto& stored = waiters_.emplace(number, std::move(x)).first->second;
+  if (stored.check()) {
+    remove(number);
+    return;
+  }
+  arm();
+}
+
+void watcher_state::remove(std::uint64_t number) {
+  const auto found = waiters_.find(number);
+  if (found == waiters_.end()) {
+    return;
+  }
+  by_deadline_.erase({found->second.deadline, number});
+  const auto row = by_row_.find(found->second.row);
+  row->second.erase(number);
+  if (row->second.empty()) {
+    by_row_.erase(row);
+  }
+  waiters_.erase(found);
+}
+
+void watcher_state::changed(const std::vector<row_id>& rows) {
+  if (waiters_.empty()) {
+    return;
+  }
+  for (const auto row : rows) {
+    const auto found = by_row_.find(row);
+    if (found == by_row_.end()) {
+      continue;
+    }
+    const auto numbers = found->second;
+    for (const auto number : numbers) {
+      if (waiters_.at(number).check()) {
+        remove(number);
+      }
+    }
+  }
+}
+
+void watcher_state::tick() {
+  armed_ = false;
+  const auto now = self_->clock().now();
+  while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
+    const auto number = by_deadline_.begin()->second;
+    auto& x = waiters_.at(number);
+    if (!x.check()) {
+      x.expire();
+    }
+    remove(number);
+  }
+  arm();
+}
+
+void watcher_state::arm() {
+  if (by_deadline_.empty()) {
+    return;
+  }
+  const auto next = by_deadline_.begin()->first;
+  if (armed_ && armed_at_ <= next) {
+    return;
+  }
+  armed_ = true;
+  armed_at_ = next;
+  self_->delayed_send(self_, next - self_->clock().now(), atom::tick_v);
+}
+
+void watcher_state::stop() {
+  for (auto& [number, x] : waiters_) {
+    x.refuse();
+  }
+  // A stored promise holds its actor: the cycle ends here.
+  waiters_.clear();
+  by_row_.clear();
+  by_deadline_.clear();
+  self_->quit(caf::exit_reason::user_shutdown);
+}
+
+std::string watcher_state::snapshot() const {
+  return nlohmann::json{{"actor", name}, {"waiters", waiters_.size()}, {"rows", by_row_.size()}}
+    .dump();
+}
+
+watcher_actor::behavior_type
+watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store, watch_policy policy) {
+  install_fault_handlers(self, component);
+  auto& state = self->state;
+  state.start(self, std::move(store), policy);
+  return {
+    [&state](atom::wait, const process_id& id, duration_ms length) {
+      return state.wait(id, length);
+    },
+    [&state](atom::follow, const process_id& id, event_seq after, std::uint32_t limit,
+             duration_ms length) { return state.follow(id, after, limit, length); },
+    [&state](atom::changed, const std::vector<row_id>& rows) { state.changed(rows); },
+    [&state](atom::tick) { state.tick(); },
+    [&state](atom::snapshot) { return state.snapshot(); },
+  };
+}
+
+} // namespace belay::actors

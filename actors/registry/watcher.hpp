@@ -1,0 +1,74 @@
+// The watcher: who waits for what, told by the registry after each commit.
+#pragma once
+
+#include "messages/protocol.hpp"
+#include "storage/store.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace belay::actors {
+
+/// The `[watch]` section of the configuration.
+struct watch_policy {
+  /// Most requests held at once.
+  std::size_t waiters_max = 100'000;
+  /// Longest time one request is held.
+  duration_ms wait_ms_max = 60'000;
+};
+
+/// What the WATCHER does. A waiter is subscribed first and then checked against the store, and a
+/// commit is announced only after it happened, so no order of events loses a wake.
+class watcher_state {
+public:
+  static constexpr const char* name = "watcher";
+  using pointer = watcher_actor::stateful_pointer<watcher_state>;
+
+  void start(pointer self, std::shared_ptr<storage::store> store, watch_policy policy);
+  caf::result<outcome_view> wait(const process_id& id, duration_ms length);
+  caf::result<event_page>
+  follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length);
+  void changed(const std::vector<row_id>& rows);
+  void tick();
+  void stop();
+  [[nodiscard]] std::string snapshot() const;
+
+private:
+  using time_point = caf::actor_clock::time_point;
+
+  /// Asks the store; returns whether the waiter was answered.
+  using check_function = std::function<bool()>;
+
+  struct waiter {
+    row_id row{};
+    time_point deadline;
+    check_function check;
+    std::function<void()> expire;
+    std::function<void()> refuse;
+  };
+
+  [[nodiscard]] std::optional<refusal> admit(const process_id& id, row_id& row) const;
+  void subscribe(waiter x);
+  void remove(std::uint64_t number);
+  void arm();
+  [[nodiscard]] time_point deadline_after(duration_ms length) const;
+
+  pointer self_ = nullptr;
+  std::shared_ptr<storage::store> store_;
+  watch_policy policy_;
+  std::uint64_t last_number_ = 0;
+  std::unordered_map<std::uint64_t, waiter> waiters_;
+  std::map<row_id, std::set<std::uint64_t>> by_row_;
+  std::set<std::pair<time_point, std::uint64_t>> by_deadline_;
+  bool armed_ = false;
+  time_point armed_at_;
+};
+
+watcher_actor::behavior_type
+watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store, watch_policy policy);
+
+} // namespace belay::actors

@@ -1,0 +1,227 @@
+#include "actors/worker/process.hpp"
+
+#include "actors/faults.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace belay::actors {
+
+namespace {
+
+constexpr const char* component = "process";
+constexpr auto registry_deadline = std::chrono::seconds{10};
+/// Pause before an unanswered or postponed completion is sent again.
+constexpr duration_ms complete_pause_ms = 250;
+/// Events on their way to the registry; what a run says beyond that is counted, not kept.
+constexpr std::uint32_t appends_max = 64;
+
+} // namespace
+
+process_state_machine::~process_state_machine() = default;
+
+void process_state_machine::start(pointer self, process_setup setup) {
+  self_ = self;
+  setup_ = std::move(setup);
+  self->set_exit_handler([this](const caf::exit_msg& x) { end(x.reason); });
+  try {
+    what_ = registration_from_canonical(setup_.row.registration_json);
+  } catch (const std::exception& x) {
+    finished(make_failure(failure_class::internal, "registration_unreadable", x.what(), false));
+    return;
+  }
+  if (setup_.row.cancel_requested) {
+    cancelling_ = true;
+    finished(make_cancelled("cancelled before this attempt began"));
+    return;
+  }
+  run();
+}
+
+running::run_callbacks process_state_machine::callbacks() {
+  // The run may call from any thread, and after this actor has ended.
+  const auto me = process_actor{self_};
+  return {
+    [me](outcome result) { caf::anon_send(me, atom::finished_v, std::move(result)); },
+    [me](std::string type, std::string payload) {
+      caf::anon_send(me, atom::append_v, std::move(type), std::move(payload));
+    },
+  };
+}
+
+void process_state_machine::run() {
+  const auto input = nlohmann::json::parse(what_.input);
+  const auto* tool = setup_.tools->find(what_.kind);
+  if (tool == nullptr) {
+    finished(make_failure(failure_class::unavailable, "tool_missing",
+                          "this worker has no tool '" + what_.kind + "'", true));
+    return;
+  }
+  const auto& args = input.at("args");
+  if (const auto no = setup_.tools->check_args(what_.kind, args)) {
+    finished(make_failure(failure_class::invalid_request, "bad_arguments", no->text, false));
+    return;
+  }
+  log::debug(component, "process.run",
+             {{"process", what_.id},
+              {"row", static_cast<std::uint64_t>(setup_.row.held.row)},
+              {"attempt", setup_.row.attempt},
+              {"fence", static_cast<std::uint64_t>(setup_.row.held.fence)},
+              {"owner", setup_.row.held.holder.name}},
+             "running");
+  if (what_.timeout_ms > 0) {
+    set_alarm(timeout_tag, what_.timeout_ms);
+  }
+  run_ = tool->start({what_.id, setup_.row.attempt}, args, callbacks());
+}
+
+void process_state_machine::set_alarm(alarm_tag tag, duration_ms delay) {
+  self_->send(setup_.sweeper, atom::alarm_v, setup_.slot, false, static_cast<std::uint32_t>(tag),
+              delay);
+}
+
+void process_state_machine::stop_run() {
+  if (run_) {
+    run_->cancel();
+    set_alarm(grace_tag, setup_.cancel_grace_ms);
+  }
+}
+
+void process_state_machine::cancel(bool kill) {
+  if (phase_ != phase::running) {
+    return;
+  }
+  const auto first = !cancelling_;
+  cancelling_ = true;
+  if (kill && run_) {
+    run_->kill();
+  } else if (first) {
+    stop_run();
+  }
+}
+
+void process_state_machine::lost(const std::string&) {
+  end(caf::make_error(ec::lease_superseded, std::string{"lease lost"}));
+}
+
+void process_state_machine::release(const std::string& reason) {
+  if (phase_ != phase::running) {
+    return; // The outcome is on its way.
+  }
+  phase_ = phase::ended;
+  run_.reset();
+  self_->request(setup_.registry, registry_deadline, atom::release_v, setup_.row.held, reason)
+    .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
+          [this](const caf::error& x) { self_->quit(x); });
+}
+
+void process_state_machine::alarm(std::uint32_t tag) {
+  if (tag == retry_tag && phase_ == phase::completing) {
+    complete();
+  } else if (tag == timeout_tag && phase_ == phase::running && !cancelling_ && !timed_out_) {
+    timed_out_ = true;
+    stop_run();
+  } else if (tag == grace_tag && phase_ == phase::running && run_) {
+    run_->kill();
+  }
+}
+
+void process_state_machine::emit(std::string type, std::string payload) {
+  if (phase_ == phase::ended) {
+    return;
+  }
+  if (appends_in_flight_ >= appends_max) {
+    ++appends_dropped_;
+    return;
+  }
+  ++appends_in_flight_;
+  append_request request;
+  request.id = what_.id;
+  request.type = std::move(type);
+  request.payload = std::move(payload);
+  request.fenced = true;
+  request.held = setup_.row.held;
+  self_->request(setup_.registry, registry_deadline, atom::append_v, std::move(request))
+    .then([this](const event&) { --appends_in_flight_; },
+          [this](const caf::error& x) {
+            --appends_in_flight_;
+            ++appends_dropped_;
+            if (to_refusal(x).code == ec::lease_superseded) {
+              lost("append");
+            }
+          });
+}
+
+void process_state_machine::finished(outcome result) {
+  if (phase_ != phase::running) {
+    return;
+  }
+  phase_ = phase::completing;
+  result_ = std::move(result);
+  if (timed_out_ && result_.kind != outcome_kind::success) {
+    result_
+      = make_failure(failure_class::timeout, "timed_out",
+                     "ran longer than its timeout of " + std::to_string(what_.timeout_ms) + " ms",
+                     true, std::move(result_.value));
+  }
+  if (cancelling_) {
+    result_.retryable = false;
+  }
+  complete();
+}
+
+void process_state_machine::complete() {
+  self_->request(setup_.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
+    .then([this](const completion&) { end(caf::exit_reason::normal); },
+          [this](const caf::error& x) {
+            const auto why = to_refusal(x);
+            if (why.code == ec::lease_superseded || why.code == ec::already_terminal) {
+              end(x);
+              return;
+            }
+            if (why.code == ec::bad_request) {
+              // The outcome itself is not acceptable (too large): the process still ends.
+              result_
+                = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
+            }
+            // The keeper ends this when the lease does.
+            set_alarm(retry_tag, complete_pause_ms);
+          });
+}
+
+void process_state_machine::end(caf::error reason) {
+  phase_ = phase::ended;
+  run_.reset();
+  self_->quit(std::move(reason));
+}
+
+std::string process_state_machine::snapshot() const {
+  constexpr std::array words{"running", "completing", "ended"};
+  return nlohmann::json{{"actor", name},
+                        {"id", what_.id},
+                        {"attempt", setup_.row.attempt},
+                        {"fence", static_cast<std::uint64_t>(setup_.row.held.fence)},
+                        {"phase", words.at(static_cast<std::size_t>(phase_))},
+                        {"cancelling", cancelling_},
+                        {"timed_out", timed_out_},
+                        {"events_dropped", appends_dropped_}}
+    .dump();
+}
+
+process_actor::behavior_type process(process_state_machine::pointer self, process_setup setup) {
+  install_fault_handlers(self, component);
+  auto& state = self->state;
+  state.start(self, std::move(setup));
+  return {
+    [&state](atom::cancel, bool kill) { state.cancel(kill); },
+    [&state](atom::lost, const std::string& why) { state.lost(why); },
+    [&state](atom::release, const std::string& reason) { state.release(reason); },
+    [&state](atom::finished, outcome& result) { state.finished(std::move(result)); },
+    [&state](atom::append, std::string& type, std::string& payload) {
+      state.emit(std::move(type), std::move(payload));
+    },
+    [&state](atom::alarm, std::uint32_t tag) { state.alarm(tag); },
+    [&state](atom::snapshot) { return state.snapshot(); },
+  };
+}
+
+} // namespace belay::actors

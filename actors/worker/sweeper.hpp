@@ -1,0 +1,98 @@
+// The sweeper: one per worker; turns granted rows into process actors.
+#pragma once
+
+#include "actors/running/tool.hpp"
+#include "messages/protocol.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+
+namespace belay::actors {
+
+/// The `[worker]` and `[lease]` sections of the configuration.
+struct worker_policy {
+  std::string owner_name = "local";
+  /// Rows held at once.
+  std::uint32_t slots = 64;
+  /// Queues to take from; empty means all.
+  std::vector<std::string> queues;
+  /// From the cancel to the kill.
+  duration_ms cancel_grace_ms = 10'000;
+  /// How long a lease lasts; the registry's value.
+  duration_ms ttl_ms = 30'000;
+  /// Pause between renewals; the lease survives two missed ones (ttl >= 3 x interval).
+  duration_ms renew_interval_ms = 10'000;
+};
+
+/// What the SWEEPER does. It offers its free slots as a standing claim and keeps an account:
+/// offered plus held never exceeds `slots`. It also rings the alarms of its process actors and
+/// lease keepers, because a delayed message cannot be cancelled and would keep a dead actor in
+/// memory.
+class sweeper_state {
+public:
+  static constexpr const char* name = "sweeper";
+  using pointer = sweeper_actor::stateful_pointer<sweeper_state>;
+
+  void start(pointer self, registry_actor registry, std::shared_ptr<const running::toolbox> tools,
+             worker_policy policy);
+  void grant(claimed_list rows);
+  void cancel(row_id row, fencing_token fence, bool kill);
+  void enlist();
+  void alarm(std::uint64_t number, bool keeper, std::uint32_t tag, duration_ms delay);
+  void tick();
+  caf::result<done> drain(duration_ms length);
+  [[nodiscard]] std::string snapshot() const;
+
+private:
+  using time_point = caf::actor_clock::time_point;
+
+  struct slot {
+    lease held;
+    process_actor process;
+    lease_keeper_actor keeper;
+  };
+
+  struct alarm_entry {
+    std::uint64_t slot = 0;
+    bool keeper = false;
+    std::uint32_t tag = 0;
+  };
+
+  void run(claimed row);
+  void give_back(const claimed& row);
+  void down(const caf::down_msg& x);
+  void offer(std::uint32_t count);
+  void arm();
+  void stop();
+  void release_all(const std::string& reason);
+  void finish_drain_if_idle();
+
+  pointer self_ = nullptr;
+  registry_actor registry_;
+  std::shared_ptr<const running::toolbox> tools_;
+  worker_policy policy_;
+  owner who_;
+  std::uint64_t last_slot_ = 0;
+  std::map<std::uint64_t, slot> slots_;
+  std::map<caf::actor_addr, std::uint64_t> by_process_;
+  std::multimap<time_point, alarm_entry> alarms_;
+  std::optional<time_point> armed_at_;
+  bool draining_ = false;
+  bool releasing_ = false;
+  std::optional<time_point> drain_deadline_;
+  std::optional<caf::typed_response_promise<done>> drained_;
+  std::uint64_t released_ = 0;
+  std::uint64_t started_ = 0;
+  std::uint64_t ended_ = 0;
+  std::uint64_t lost_ = 0;
+};
+
+sweeper_actor::behavior_type
+sweeper(sweeper_state::pointer self, registry_actor registry,
+        std::shared_ptr<const running::toolbox> tools, worker_policy policy);
+
+} // namespace belay::actors

@@ -1,0 +1,90 @@
+#include "app/command_line.hpp"
+
+#include "app/commands/commands.hpp"
+#include "messages/did_you_mean.hpp"
+#include "storage/store.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <string_view>
+
+namespace belay::app {
+
+namespace {
+
+constexpr const char* version_text = "belay 0.1.0 (registry protocol 1, store format 1)";
+
+exit_code run(const command_action& action) {
+  try {
+    const auto code = action();
+    if (std::fflush(stdout) != 0) {
+      print_error("cannot write to standard output");
+      return exit_code::fault;
+    }
+    return code;
+  } catch (const command_failure& x) {
+    if (!x.text.empty()) {
+      print_error(x.text);
+    }
+    return x.code;
+  } catch (const storage::error& x) {
+    print_error(x.what());
+    return x.kind() == storage::error_kind::unusable ? exit_code::usage : exit_code::fault;
+  } catch (const std::exception& x) {
+    print_error(x.what());
+    return exit_code::fault;
+  }
+}
+
+} // namespace
+
+int run_command_line(int argc, char** argv,
+                     const std::function<void(running::toolbox&)>& extra_tools) {
+  std::signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): cannot fail for SIGPIPE
+  CLI::App app{"Runs processes to exactly one recorded outcome, whatever crashes on the way."};
+  app.set_version_flag("--version", version_text);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 success, 1 failure, 2 bad usage or refused input, 3 cancelled,\n"
+             "4 abandoned, 5 timed out, 69 no node reached, 74 fault of disk or store.\n"
+             "Example:\n"
+             "  belay node --data /tmp/belay --set 'tools.exec.allow=[\"*\"]' &\n"
+             "  belay start --data /tmp/belay --id hello exec -- echo hello\n"
+             "  belay wait --data /tmp/belay hello");
+  common_options common;
+  common.extra_tools = extra_tools;
+  command_action action;
+  add_node_command(app, common, action);
+  add_start_command(app, common, action);
+  add_wait_command(app, common, action);
+  add_show_commands(app, common, action);
+  add_cancel_commands(app, common, action);
+  add_run_command(app, common, action);
+  add_config_command(app, common, action);
+  std::vector<std::string> names;
+  for (const auto* command : app.get_subcommands({})) {
+    names.push_back(command->get_name());
+  }
+  if (argc > 1 && argv[1][0] != '-'
+      && std::find(names.begin(), names.end(), std::string_view{argv[1]}) == names.end()) {
+    print_error("unknown command '" + std::string{argv[1]} + "'" + suggestion(argv[1], names));
+    return static_cast<int>(exit_code::usage);
+  }
+  // What follows `--` is a program's own; it is kept away from the parser altogether.
+  const auto* const end = argv + argc;
+  auto* const mark = std::find(argv, argv + argc, std::string_view{"--"});
+  if (mark != end) {
+    common.program.assign(mark + 1, argv + argc);
+  }
+  try {
+    app.parse(static_cast<int>(mark - argv), argv);
+  } catch (const CLI::Success& x) {
+    return app.exit(x);
+  } catch (const CLI::ParseError& x) {
+    app.exit(x);
+    return static_cast<int>(exit_code::usage);
+  }
+  return static_cast<int>(run(action));
+}
+
+} // namespace belay::app

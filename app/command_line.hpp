@@ -1,0 +1,15 @@
+// The belay command line.
+#pragma once
+
+#include "actors/running/tool.hpp"
+
+#include <functional>
+
+namespace belay::app {
+
+/// Runs one command and returns the program's exit code (exit_code.hpp). `extra_tools` adds the
+/// tools of an embedding program to the nodes that `node` and `run` start.
+int run_command_line(int argc, char** argv,
+                     const std::function<void(running::toolbox&)>& extra_tools = {});
+
+} // namespace belay::app

@@ -1,0 +1,69 @@
+// What every command has in common, and the list of them.
+#pragma once
+
+#include "actors/node/client.hpp"
+#include "app/exit_code.hpp"
+#include "app/output.hpp"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace belay::running {
+class toolbox;
+}
+
+namespace belay::app {
+
+/// The options that every command takes.
+struct common_options {
+  std::string data;
+  std::string node;
+  std::string connect_timeout = "2s";
+  output_format format = output_format::table;
+  bool quiet = false;
+  /// The words after `--`: a program and its arguments.
+  std::vector<std::string> program;
+
+  std::function<void(running::toolbox&)> extra_tools;
+};
+
+/// Ends a command early: prints the text, if any, and exits with the code.
+struct command_failure {
+  exit_code code = exit_code::usage;
+  std::string text;
+};
+
+/// Adds --data, --node, -o, --quiet to a command.
+void add_common(CLI::App& command, common_options& common, bool remote = true);
+
+/// Connects to the node that the options name. A node that is just starting is waited for, up to
+/// --connect-timeout. Throws `command_failure`.
+[[nodiscard]] std::unique_ptr<actors::client> connect(const common_options& common);
+
+/// Returns the value, or throws the refusal as a `command_failure`.
+template <class T>
+T expect(checked<T> x) {
+  if (!x) {
+    throw command_failure{exit_code_of(x.why()), x.why().text};
+  }
+  return std::move(*x);
+}
+
+/// Reads a duration flag. Throws `command_failure` that names the flag.
+[[nodiscard]] duration_ms parse_duration_flag(const std::string& flag, const std::string& text);
+
+using command_action = std::function<exit_code()>;
+
+/// Adds one command to the program; `action` is set when it is the one to run.
+void add_node_command(CLI::App& app, common_options& common, command_action& action);
+void add_start_command(CLI::App& app, common_options& common, command_action& action);
+void add_wait_command(CLI::App& app, common_options& common, command_action& action);
+void add_show_commands(CLI::App& app, common_options& common, command_action& action);
+void add_cancel_commands(CLI::App& app, common_options& common, command_action& action);
+void add_run_command(CLI::App& app, common_options& common, command_action& action);
+void add_config_command(CLI::App& app, common_options& common, command_action& action);
+
+} // namespace belay::app

@@ -1,0 +1,75 @@
+#include "app/commands/commands.hpp"
+#include "app/node_file.hpp"
+#include "messages/time.hpp"
+
+#include <chrono>
+#include <poll.h>
+
+namespace belay::app {
+
+void add_common(CLI::App& command, common_options& common, bool remote) {
+  command.add_option("--data", common.data,
+                     "Data directory; names the local node (default: $BELAY_DATA, else "
+                     "$XDG_STATE_HOME/belay)");
+  if (remote) {
+    command.add_option("--node", common.node, "HOST:PORT of another node");
+    command.add_option("--connect-timeout", common.connect_timeout,
+                       "How long to wait for a node that is starting");
+  }
+  command
+    .add_option_function<std::string>(
+      "-o,--output",
+      [&common](const std::string& text) {
+        common.format = text == "json" ? output_format::json : output_format::table;
+      },
+      "table or json")
+    ->check(CLI::IsMember({"table", "json"}));
+  command.add_flag("-q,--quiet", common.quiet, "Print nothing but errors");
+}
+
+duration_ms parse_duration_flag(const std::string& flag, const std::string& text) {
+  const auto length = parse_duration(text);
+  if (!length || *length < 0) {
+    throw command_failure{exit_code::usage,
+                          flag + ": '" + text
+                            + "' is not a duration, expected a number with a unit as in 500ms, "
+                              "30s, 10m, 2h or 7d"};
+  }
+  return *length;
+}
+
+std::unique_ptr<actors::client> connect(const common_options& common) {
+  constexpr int pause_ms = 50;
+  const auto patience
+    = std::chrono::milliseconds{parse_duration_flag("--connect-timeout", common.connect_timeout)};
+  if (!common.node.empty() && !common.data.empty()) {
+    throw command_failure{exit_code::usage, "--node and --data name two nodes: give one of them"};
+  }
+  const auto directory
+    = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    auto address = common.node.empty() ? read_node_file(directory) : parse_address(common.node);
+    refusal no;
+    if (address) {
+      auto connected = actors::client::connect(address->host, address->port);
+      if (connected) {
+        return std::move(*connected);
+      }
+      no = connected.why();
+      if (common.node.empty()) {
+        no.text += "; is the node of " + directory.string() + " still running?";
+      }
+    } else {
+      no = address.why();
+    }
+    const auto hopeless = no.code == ec::bad_request || no.code == ec::protocol_mismatch;
+    if (hopeless || std::chrono::steady_clock::now() - start >= patience) {
+      throw command_failure{no.code == ec::bad_request ? exit_code::usage : exit_code::unreachable,
+                            no.text};
+    }
+    poll(nullptr, 0, pause_ms);
+  }
+}
+
+} // namespace belay::app

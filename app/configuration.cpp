@@ -1,0 +1,457 @@
+#include "app/configuration.hpp"
+
+#include "messages/did_you_mean.hpp"
+#include "messages/time.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <toml++/toml.h>
+#include <variant>
+
+namespace belay::app {
+
+namespace {
+
+using texts = std::vector<std::string>;
+
+/// How a number is written.
+enum class unit { count, bytes, duration };
+
+struct number_key {
+  std::int64_t configuration::*member;
+  unit how;
+  std::int64_t low;
+  std::int64_t high;
+};
+
+struct text_key {
+  std::string configuration::*member;
+  /// The words that are accepted; empty means any text that is not blank.
+  texts words;
+};
+
+struct list_key {
+  texts configuration::*member;
+};
+
+struct key {
+  std::string name;
+  std::variant<number_key, text_key, list_key> what;
+  std::string help;
+};
+
+constexpr std::int64_t day_ms = 24LL * 3'600 * 1'000;
+constexpr std::int64_t kib = 1'024;
+constexpr std::int64_t gib = 1LL << 30;
+
+const std::vector<key>& keys() {
+  using c = configuration;
+  constexpr auto million = 1'000'000;
+  static const std::vector<key> table{
+    {"node.name", text_key{&c::node_name, {}}, "Owner name of this node's leases"},
+    {"node.address", text_key{&c::node_address, {"127.0.0.1"}},
+     "Address to listen on; loopback only, because plain connections carry no passwords"},
+    {"node.port", number_key{&c::node_port, unit::count, 0, 65'535},
+     "Port to listen on; 0 lets the system choose"},
+    {"node.drain_timeout", number_key{&c::node_drain_timeout, unit::duration, 0, day_ms},
+     "Time that running processes get after SIGTERM"},
+    {"store.size_max", number_key{&c::store_size_max, unit::bytes, kib * kib, 16'384 * gib},
+     "Reserved size of the store; the file grows only as used"},
+    {"store.free_min", number_key{&c::store_free_min, unit::bytes, 0, 1'024 * gib},
+     "New processes are refused when less is free on the disk"},
+    {"store.inline_max", number_key{&c::store_inline_max, unit::bytes, 0, 4 * kib},
+     "Longer texts go to files beside the store"},
+    {"store.names_max", number_key{&c::store_names_max, unit::count, 10, million},
+     "Most distinct queue, kind and owner names"},
+    {"store.events_max", number_key{&c::store_events_max, unit::count, 100, 1'000 * million},
+     "Most events of one process"},
+    {"store.event_max", number_key{&c::store_event_max, unit::bytes, 256, 16 * kib * kib},
+     "Largest event payload"},
+    {"store.outcome_max", number_key{&c::store_outcome_max, unit::bytes, 4 * kib, 64 * kib * kib},
+     "Largest outcome"},
+    {"registry.batch_ops_max", number_key{&c::registry_batch_ops_max, unit::count, 1, 65'536},
+     "Most operations in one commit"},
+    {"registry.batch_bytes_max",
+     number_key{&c::registry_batch_bytes_max, unit::bytes, 4 * kib, 256 * kib * kib},
+     "Most payload bytes in one commit"},
+    {"registry.readers", number_key{&c::registry_readers, unit::count, 1, 64},
+     "Actors that answer reads"},
+    {"registration.id_max", number_key{&c::registration_id_max, unit::bytes, 1, 256},
+     "Longest process id"},
+    {"registration.input_max",
+     number_key{&c::registration_input_max, unit::bytes, 256, 64 * kib * kib}, "Largest input"},
+    {"registration.labels_max", number_key{&c::registration_labels_max, unit::count, 0, 1'024},
+     "Most labels of one process"},
+    {"registration.batch_max", number_key{&c::registration_batch_max, unit::count, 1, 10'000},
+     "Most registrations in one message"},
+    {"lease.ttl", number_key{&c::lease_ttl, unit::duration, 300, day_ms},
+     "How long a claim or renewal lasts"},
+    {"lease.renew_interval", number_key{&c::lease_renew_interval, unit::duration, 100, day_ms},
+     "Pause between renewals; lease.ttl is at least three times as long"},
+    {"worker.slots", number_key{&c::worker_slots, unit::count, 1, 10'000}, "Processes run at once"},
+    {"worker.queues", list_key{&c::worker_queues}, "Queues to take from; [] means all"},
+    {"worker.cancel_grace", number_key{&c::worker_cancel_grace, unit::duration, 0, day_ms},
+     "From the request to end to the kill"},
+    {"worker.interruptions_max", number_key{&c::worker_interruptions_max, unit::count, 0, million},
+     "Lost owners after which a process is quarantined; 0 means never"},
+    {"worker.safety_sweep", number_key{&c::worker_safety_sweep, unit::duration, 1'000, day_ms},
+     "Pause between sweeps that need no event"},
+    {"worker.tool_threads", number_key{&c::worker_tool_threads, unit::count, 1, 10'000},
+     "Threads for blocking tool functions"},
+    {"watch.waiters_max", number_key{&c::watch_waiters_max, unit::count, 1, 10 * million},
+     "Most requests that wait at once"},
+    {"watch.wait_max", number_key{&c::watch_wait_max, unit::duration, 1'000, day_ms},
+     "Longest time one request is held; clients ask again"},
+    {"tools.exec.allow", list_key{&c::exec_allow},
+     "Programs that may run, as patterns: with a slash of the path, without of the bare name"},
+    {"tools.exec.capture_max", number_key{&c::exec_capture_max, unit::bytes, 0, 16 * kib * kib},
+     "Kept bytes of stdout and of stderr; the rest is counted"},
+    {"tools.exec.stdin_max", number_key{&c::exec_stdin_max, unit::bytes, 0, 64 * kib * kib},
+     "Largest standard input"},
+    {"tools.exec.running_max", number_key{&c::exec_running_max, unit::count, 1, 100'000},
+     "Programs run at once; more wait"},
+    {"log.level", text_key{&c::log_level, {"trace", "debug", "info", "warn", "error"}},
+     "Least level that is written"},
+    {"log.format", text_key{&c::log_format, {"auto", "human", "json"}},
+     "auto: for people on a terminal, JSON lines otherwise"},
+    {"log.levels", list_key{&c::log_levels},
+     "Levels of single components, as in \"sweeper=debug\""},
+  };
+  return table;
+}
+
+/// Thrown inside this file only.
+struct bad_setting {
+  std::string text;
+};
+
+std::string join(const texts& words) {
+  std::string text;
+  for (const auto& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+std::string quoted(const std::string& text) {
+  std::ostringstream out;
+  out << toml::value<std::string>{text};
+  return out.str();
+}
+
+std::string size_text(std::int64_t bytes) {
+  constexpr std::array<std::pair<const char*, std::int64_t>, 3> units{
+    {{"GiB", gib}, {"MiB", kib * kib}, {"KiB", kib}}};
+  for (const auto& [name, factor] : units) {
+    if (bytes != 0 && bytes % factor == 0) {
+      return std::to_string(bytes / factor) + name;
+    }
+  }
+  return std::to_string(bytes) + "B";
+}
+
+std::string number_text(const number_key& x, std::int64_t value) {
+  switch (x.how) {
+    case unit::duration:
+      return format_duration(value);
+    case unit::bytes:
+      return size_text(value);
+    case unit::count:
+      break;
+  }
+  return std::to_string(value);
+}
+
+std::optional<std::int64_t> parse_size(const std::string& text) {
+  constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> units{
+    {{"", 1}, {"B", 1}, {"KiB", kib}, {"MiB", kib * kib}, {"GiB", gib}}};
+  std::int64_t number = 0;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const std::string_view name{stop, static_cast<std::size_t>(end - stop)};
+  for (const auto& [known, factor] : units) {
+    std::int64_t result = 0;
+    if (error == std::errc{} && known == name && !__builtin_mul_overflow(number, factor, &result)) {
+      return result;
+    }
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void fail(const std::string& origin, const std::string& name, const std::string& value,
+                       const std::string& expected) {
+  throw bad_setting{origin + ": " + name + ": " + value + " is not acceptable, expected "
+                    + expected};
+}
+
+std::string expected_text(const number_key& x) {
+  const auto range = " from " + number_text(x, x.low) + " to " + number_text(x, x.high);
+  switch (x.how) {
+    case unit::duration:
+      return "a duration with a unit (ms, s, m, h, d)" + range;
+    case unit::bytes:
+      return "a size (B, KiB, MiB, GiB)" + range;
+    case unit::count:
+      break;
+  }
+  return "a whole number" + range;
+}
+
+std::string node_text(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&out](const auto& x) { out << x; });
+  return out.str();
+}
+
+void set(configuration& to, const number_key& x, const std::string& name, const toml::node& node,
+         const std::string& origin) {
+  std::optional<std::int64_t> value;
+  if (const auto number = node.as_integer(); number != nullptr && x.how != unit::duration) {
+    value = number->get();
+  } else if (const auto text = node.as_string(); text != nullptr && x.how != unit::count) {
+    value = x.how == unit::bytes ? parse_size(text->get()) : parse_duration(text->get());
+  }
+  if (!value || *value < x.low || *value > x.high) {
+    fail(origin, name, node_text(node), expected_text(x));
+  }
+  to.*x.member = *value;
+}
+
+void set(configuration& to, const text_key& x, const std::string& name, const toml::node& node,
+         const std::string& origin) {
+  const auto* text = node.as_string();
+  const auto known
+    = text != nullptr
+      && (x.words.empty()
+            ? text->get().find_first_not_of(" \t") != std::string::npos && text->get().size() <= 128
+            : std::find(x.words.begin(), x.words.end(), text->get()) != x.words.end());
+  if (!known) {
+    fail(origin, name, node_text(node),
+         x.words.empty() ? "a text of 1 to 128 bytes" : "one of " + join(x.words));
+  }
+  to.*x.member = text->get();
+}
+
+void set(configuration& to, const list_key& x, const std::string& name, const toml::node& node,
+         const std::string& origin) {
+  const auto* list = node.as_array();
+  texts result;
+  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    if (const auto* text = list->get_as<std::string>(i)) {
+      result.push_back(text->get());
+    }
+  }
+  if (list == nullptr || result.size() != list->size()) {
+    fail(origin, name, node_text(node), "a list of strings");
+  }
+  to.*x.member = std::move(result);
+}
+
+const key* find_key(const std::string& name) {
+  for (const auto& x : keys()) {
+    if (x.name == name) {
+      return &x;
+    }
+  }
+  return nullptr;
+}
+
+texts key_names() {
+  texts names;
+  for (const auto& x : keys()) {
+    names.push_back(x.name);
+  }
+  return names;
+}
+
+void set_key(configuration& to, const std::string& name, const toml::node& node,
+             const std::string& origin) {
+  const auto* found = find_key(name);
+  if (found == nullptr) {
+    const auto near = did_you_mean(name, key_names());
+    throw bad_setting{
+      origin + ": unknown key '" + name + "'"
+      + (near ? "; did you mean '" + *near + "'?" : "; `belay config show` lists all keys")};
+  }
+  std::visit([&](const auto& x) { set(to, x, name, node, origin); }, found->what);
+  to.origins[name] = origin;
+}
+
+void set_table(configuration& to, const std::string& prefix, const toml::table& table,
+               const std::string& file) {
+  for (const auto& [name, node] : table) {
+    const auto full = (prefix.empty() ? "" : prefix + ".") + std::string{name.str()};
+    const auto origin = file + ":" + std::to_string(node.source().begin.line);
+    const auto* inner = node.as_table();
+    const auto is_group = std::any_of(keys().begin(), keys().end(), [&full](const key& x) {
+      return x.name.compare(0, full.size() + 1, full + ".") == 0;
+    });
+    if (inner != nullptr && (is_group || inner->empty())) {
+      if (!is_group) {
+        set_key(to, full, node, origin); // An unknown, empty table: refused with a suggestion.
+      }
+      set_table(to, full, *inner, file);
+    } else {
+      set_key(to, full, node, origin);
+    }
+  }
+}
+
+/// Reads a value as it stands on a command line or in a variable: TOML, or a bare text.
+void set_from_text(configuration& to, const std::string& name, const std::string& value,
+                   const std::string& origin) {
+  const auto parse = [](const std::string& text) -> std::optional<toml::table> {
+    try {
+      return toml::parse("x = " + text);
+    } catch (const toml::parse_error&) {
+      return std::nullopt;
+    }
+  };
+  auto parsed = parse(value);
+  const auto* found = find_key(name);
+  const auto wants_text = found != nullptr && !std::holds_alternative<list_key>(found->what);
+  if (!parsed || parsed->size() != 1
+      || (wants_text && !(*parsed)["x"].is_string() && !(*parsed)["x"].is_integer())) {
+    parsed = parse(quoted(value));
+  }
+  set_key(to, name, *(*parsed)["x"].node(), origin);
+}
+
+void check_together(const configuration& x) {
+  if (x.lease_ttl < 3 * x.lease_renew_interval) {
+    throw bad_setting{"lease.ttl: " + format_duration(x.lease_ttl)
+                      + " is not acceptable, expected at least three times lease.renew_interval ("
+                      + format_duration(x.lease_renew_interval)
+                      + "), so that two missed renewals lose no lease"};
+  }
+  texts components;
+  for (const auto component : log::components()) {
+    components.emplace_back(component);
+  }
+  for (const auto& text : x.log_levels) {
+    const auto equals = std::min(text.find('='), text.size());
+    const auto component = text.substr(0, equals);
+    if (std::find(components.begin(), components.end(), component) == components.end()) {
+      throw bad_setting{"log.levels: '" + text + "' names no component"
+                        + suggestion(component, components)};
+    }
+    if (equals == text.size() || !log::level_from(std::string_view{text}.substr(equals + 1))) {
+      throw bad_setting{"log.levels: '" + text
+                        + "' is not acceptable, expected COMPONENT=LEVEL as in sweeper=debug"};
+    }
+  }
+}
+
+void load_file(configuration& to, const std::filesystem::path& path) {
+  std::ifstream in{path};
+  if (!in) {
+    throw bad_setting{"cannot read the configuration file " + path.string()};
+  }
+  try {
+    set_table(to, "", toml::parse(in, path.string()), path.string());
+  } catch (const toml::parse_error& x) {
+    throw bad_setting{path.string() + ":" + std::to_string(x.source().begin.line) + ": "
+                      + std::string{x.description()}};
+  }
+}
+
+std::string variable_of(const std::string& name) {
+  std::string result = "BELAY_";
+  for (const char c : name) {
+    result += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return result;
+}
+
+std::string value_text(const configuration& from, const key& x) {
+  if (const auto* number = std::get_if<number_key>(&x.what)) {
+    const auto text = number_text(*number, from.*number->member);
+    return number->how == unit::count ? text : quoted(text);
+  }
+  if (const auto* text = std::get_if<text_key>(&x.what)) {
+    return quoted(from.*text->member);
+  }
+  std::string list = "[";
+  for (const auto& item : from.*std::get<list_key>(x.what).member) {
+    list += (list.size() == 1 ? "" : ", ") + quoted(item);
+  }
+  return list + "]";
+}
+
+} // namespace
+
+std::vector<key_info> configuration_keys() {
+  const configuration defaults;
+  std::vector<key_info> result;
+  for (const auto& x : keys()) {
+    auto help = x.help;
+    if (const auto* number = std::get_if<number_key>(&x.what)) {
+      help += " (" + number_text(*number, number->low) + " to " + number_text(*number, number->high)
+              + ")";
+    } else if (const auto* text = std::get_if<text_key>(&x.what);
+               text != nullptr && !text->words.empty()) {
+      help += " (" + join(text->words) + ")";
+    }
+    result.push_back({x.name, value_text(defaults, x), std::move(help)});
+  }
+  return result;
+}
+
+checked<configuration> load_configuration(const std::optional<std::filesystem::path>& file,
+                                          const environment_lookup& environment,
+                                          const std::vector<std::string>& overrides) {
+  configuration result;
+  try {
+    if (file) {
+      load_file(result, *file);
+    }
+    for (const auto& x : keys()) {
+      const auto variable = variable_of(x.name);
+      if (const auto value = environment(variable)) {
+        set_from_text(result, x.name, *value, variable);
+      }
+    }
+    for (const auto& text : overrides) {
+      const auto equals = text.find('=');
+      if (equals == std::string::npos) {
+        throw bad_setting{"--set: '" + text
+                          + "' is not acceptable, expected KEY=VALUE as in worker.slots=8"};
+      }
+      set_from_text(result, text.substr(0, equals), text.substr(equals + 1), "--set");
+    }
+    check_together(result);
+  } catch (const bad_setting& x) {
+    return refusal{ec::bad_request, x.text};
+  }
+  return result;
+}
+
+std::string render_configuration(const configuration& x) {
+  std::string text;
+  std::string section;
+  for (const auto& item : keys()) {
+    const auto dot = item.name.rfind('.');
+    const auto here = item.name.substr(0, dot);
+    if (here != section) {
+      text += (text.empty() ? "[" : "\n[") + here + "]\n";
+      section = here;
+    }
+    const auto origin = x.origins.find(item.name);
+    text += item.name.substr(dot + 1) + " = " + value_text(x, item) + "  # "
+            + (origin == x.origins.end() ? "default" : origin->second) + "\n";
+  }
+  return text;
+}
+
+environment_lookup process_environment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str()); // NOLINT(concurrency-mt-unsafe): before threads
+    return value == nullptr ? std::nullopt : std::optional<std::string>{value};
+  };
+}
+
+} // namespace belay::app

@@ -1,0 +1,35 @@
+// The file in the data directory that tells clients where its node listens.
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace belay::app {
+
+struct node_address {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// Returns the data directory that commands use unless told: $BELAY_DATA, else
+/// $XDG_STATE_HOME/belay, else ~/.local/state/belay.
+[[nodiscard]] std::filesystem::path default_data_directory();
+
+/// Writes DIR/node.json in one step, readable by the owner alone. Throws `std::runtime_error`.
+void write_node_file(const std::filesystem::path& directory, const node_address& address,
+                     const std::string& name);
+
+/// Removes DIR/node.json, when there is one.
+void remove_node_file(const std::filesystem::path& directory);
+
+/// Reads DIR/node.json. Refuses (`shutting_down`) when there is none, which means that no node runs
+/// there.
+[[nodiscard]] checked<node_address> read_node_file(const std::filesystem::path& directory);
+
+/// Reads HOST:PORT. Refuses with `bad_request`.
+[[nodiscard]] checked<node_address> parse_address(const std::string& text);
+
+} // namespace belay::app

@@ -1,0 +1,49 @@
+// How results are shown: tables for people, JSON for programs.
+#pragma once
+
+#include "messages/operations.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace belay::app {
+
+enum class output_format { table, json };
+
+/// Columns padded to their widest cell; control characters are shown escaped.
+class text_table {
+public:
+  explicit text_table(std::vector<std::string> head);
+  void add(std::vector<std::string> row);
+  void print() const;
+
+private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// Returns text with control characters escaped, so that it cannot drive a terminal.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// Returns a view as the JSON object that `get` and `list` show.
+[[nodiscard]] nlohmann::json view_json(const process_view& x, timestamp_ms now);
+
+/// Prints one process in full, for people.
+void print_view(const process_view& x, timestamp_ms now);
+
+/// Returns an event as JSON.
+[[nodiscard]] nlohmann::json event_json(const event& x);
+
+/// Returns how long ago (or until) a time is, as in "3m12s"; "-" for none.
+[[nodiscard]] std::string age(timestamp_ms at, timestamp_ms now);
+
+/// Prints an error to stderr: "belay: " and the text.
+void print_error(std::string_view text);
+
+/// Prints text to stdout and a newline. Ends the program quietly when the reader is gone.
+void print_line(std::string_view text);
+
+/// Returns the machine's time now.
+[[nodiscard]] timestamp_ms wall_now();
+
+} // namespace belay::app

@@ -1,0 +1,72 @@
+#include "app/wiring.hpp"
+
+namespace belay::app {
+
+namespace {
+
+template <class Number>
+Number as(std::int64_t value) {
+  return static_cast<Number>(value); // The table of keys keeps every value within its bounds.
+}
+
+} // namespace
+
+tool_shop::tool_shop(const configuration& settings,
+                     const std::function<void(running::toolbox&)>& extra)
+  : threads_{std::make_shared<running::tool_threads>(
+    as<std::size_t>(settings.worker_tool_threads))},
+    exec_{std::make_shared<running::exec_service>(running::exec_options{
+      settings.exec_allow, as<std::size_t>(settings.exec_capture_max),
+      as<std::size_t>(settings.exec_stdin_max), as<std::size_t>(settings.exec_running_max)})},
+    tools_{std::make_shared<running::toolbox>()} {
+  tools_->add(exec_->as_tool());
+  running::add_small_tools(*tools_, *threads_);
+  if (extra) {
+    extra(*tools_);
+  }
+}
+
+tool_shop::~tool_shop() = default;
+
+std::shared_ptr<const running::toolbox> tool_shop::tools() const {
+  return tools_;
+}
+
+actors::runtime_options
+make_runtime_options(const configuration& settings, const std::filesystem::path& directory,
+                     std::shared_ptr<const running::toolbox> tools) {
+  actors::runtime_options x;
+  x.name = settings.node_name;
+  x.tools = std::move(tools);
+  x.store.directory = directory;
+  x.store.size_max_bytes = as<std::uint64_t>(settings.store_size_max);
+  x.store.free_min_bytes = as<std::uint64_t>(settings.store_free_min);
+  x.store.inline_bytes_max = as<std::size_t>(settings.store_inline_max);
+  x.store.names_max = as<std::uint32_t>(settings.store_names_max);
+  x.store.interruptions_max = as<std::uint32_t>(settings.worker_interruptions_max);
+  x.store.events_max = as<std::uint64_t>(settings.store_events_max);
+  x.store.event_bytes_max = as<std::size_t>(settings.store_event_max);
+  x.store.outcome_bytes_max = as<std::size_t>(settings.store_outcome_max);
+  x.store.registration.id_bytes_max = as<std::size_t>(settings.registration_id_max);
+  x.store.registration.input_bytes_max = as<std::size_t>(settings.registration_input_max);
+  x.store.registration.labels_max = as<std::size_t>(settings.registration_labels_max);
+  x.store.holder = "belay node '" + settings.node_name + "'";
+  x.batch_ops_max = as<std::size_t>(settings.registry_batch_ops_max);
+  x.batch_bytes_max = as<std::size_t>(settings.registry_batch_bytes_max);
+  x.register_max = as<std::size_t>(settings.registration_batch_max);
+  x.readers = as<std::size_t>(settings.registry_readers);
+  x.ttl_ms = settings.lease_ttl;
+  x.renew_interval_ms = settings.lease_renew_interval;
+  x.slots = as<std::uint32_t>(settings.worker_slots);
+  x.queues = settings.worker_queues;
+  x.cancel_grace_ms = settings.worker_cancel_grace;
+  x.safety_sweep_ms = settings.worker_safety_sweep;
+  x.waiters_max = as<std::size_t>(settings.watch_waiters_max);
+  x.wait_ms_max = settings.watch_wait_max;
+  x.address = settings.node_address;
+  x.port = as<std::uint16_t>(settings.node_port);
+  x.drain_timeout_ms = settings.node_drain_timeout;
+  return x;
+}
+
+} // namespace belay::app

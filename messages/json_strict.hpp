@@ -1,0 +1,21 @@
+// JSON as it is taken from outside: no duplicate keys, no broken UTF-8, bounded depth.
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
+namespace belay {
+
+/// Deepest nesting that is accepted.
+inline constexpr std::size_t json_depth_max = 64;
+
+/// Parses one JSON text. Refuses (`bad_request`) malformed text with the position of the fault,
+/// duplicate keys by name, and nesting deeper than `json_depth_max`.
+[[nodiscard]] checked<nlohmann::json> parse_json_strict(std::string_view text);
+
+/// Returns a JSON value as short text for an error message: 80 characters at most.
+[[nodiscard]] std::string shortened(const nlohmann::json& value);
+
+} // namespace belay

@@ -1,0 +1,155 @@
+// The whole conversation: every actor's typed interface, a sentence for each message.
+//
+// Refusals travel as `caf::error` of category "belay" with the text in the context
+// (wire_error.hpp). Every request to another node carries a deadline: a lost node answers nothing.
+#pragma once
+
+#include "messages/type_ids.hpp"
+
+#include <caf/actor.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+
+namespace belay {
+
+/// What two programs must agree on to talk at all; compared in `hello`.
+inline constexpr std::uint32_t protocol_version = 1;
+
+/// Part of every interface: the actor's state as JSON text, see inspect_json.hpp.
+using observed_actor = caf::typed_actor<caf::replies_to<atom::snapshot>::with<std::string>>;
+
+/// PROCESS: runs one claimed row and ends in one fenced write, or none.
+using process_actor = caf::typed_actor<
+  // Asks the runner to stop; after the grace period kills it. `true` kills at once.
+  caf::reacts_to<atom::cancel, bool>,
+  // The lease is gone: stops the runner at once and ends without any write.
+  caf::reacts_to<atom::lost, std::string>,
+  // Gives the row back: stops the runner at once, releases the lease, ends.
+  caf::reacts_to<atom::release, std::string>,
+  // INTERNAL: the run is over.
+  caf::reacts_to<atom::finished, outcome>,
+  // INTERNAL: the run has something for the history (type, JSON text).
+  caf::reacts_to<atom::append, std::string, std::string>,
+  // INTERNAL: an alarm of the sweeper rang.
+  caf::reacts_to<atom::alarm, std::uint32_t>>::extend_with<observed_actor>;
+
+/// LEASE KEEPER: renews one lease until told to exit, or until it is lost.
+using lease_keeper_actor = caf::typed_actor<
+  // INTERNAL: an alarm of the sweeper rang.
+  caf::reacts_to<atom::alarm, std::uint32_t>>::extend_with<observed_actor>;
+
+/// SWEEPER: one per worker; turns grants into process actors and never holds more than its slots.
+using sweeper_actor = caf::typed_actor<
+  // The registry granted rows against offered slots.
+  caf::reacts_to<atom::grant, claimed_list>,
+  // Somebody asked for a process's end (row, fence of the lease it runs under, kill).
+  caf::reacts_to<atom::cancel, row_id, fencing_token, bool>,
+  // The registry does not know this owner any more (it was restarted): enlist again.
+  caf::reacts_to<atom::enlist>,
+  // Sets an alarm for one actor of a slot (slot, for the keeper, tag, delay).
+  caf::reacts_to<atom::alarm, std::uint64_t, bool, std::uint32_t, duration_ms>,
+  // INTERNAL: the earliest alarm is due.
+  caf::reacts_to<atom::tick>,
+  // Stops claiming, waits for what runs up to the given time, releases the rest. Answers how many
+  // leases were released.
+  caf::replies_to<atom::drain, duration_ms>::with<done>>::extend_with<observed_actor>;
+
+/// REGISTRY: the only writer of the store. Every answer means "on disk".
+/// Any of them may be refused with `store_full` (new work only), `outcome_unknown`,
+/// `shutting_down`.
+using registry_actor = caf::typed_actor<
+  // Registers all or none. Refuses with `bad_request`, `registration_conflict`, `store_full`.
+  caf::replies_to<atom::enroll, std::vector<registration>>::with<registered_list>,
+  // Claims up to max ready rows of these kinds and queues (all when empty), now.
+  caf::replies_to<atom::claim, owner, std::vector<std::string>, std::vector<std::string>,
+                  std::uint32_t>::with<claimed_list>,
+  // Extends a lease. Refuses with `lease_superseded`.
+  caf::replies_to<atom::renew, lease>::with<lease>,
+  // Gives a row back. A stale lease changes nothing.
+  caf::replies_to<atom::release, lease, std::string>::with<done>,
+  // Appends an event. Refuses with `unknown_process`, `bad_request`, `event_conflict`,
+  // `lease_superseded`, `already_terminal`.
+  caf::replies_to<atom::append, append_request>::with<event>,
+  // Ends an attempt. Refuses with `lease_superseded`, `bad_request`.
+  caf::replies_to<atom::complete, lease, outcome>::with<completion>,
+  // Asks for a process's end. Refuses with `unknown_process`.
+  caf::replies_to<atom::cancel, cancel_request>::with<cancel_receipt>,
+  // Enlists a sweeper under its owner name: a new incarnation, earlier leases of it are void. The
+  // registry monitors the actor, a sweeper; when it goes down its leases are void at once.
+  caf::replies_to<atom::enlist, std::string, caf::actor>::with<owner>,
+  // A standing claim: the sweeper can take this many more rows of these kinds and queues. Answered
+  // by grants, each in the transaction that made a row ready where that is possible.
+  caf::reacts_to<atom::offer, owner, std::uint32_t, std::vector<std::string>,
+                 std::vector<std::string>>,
+  // Takes back what is left of the standing claim. Grants on their way still arrive.
+  caf::replies_to<atom::withdraw, owner>::with<done>,
+  // The timekeeper's alarm or the safety sweep: ends expired leases, serves standing claims.
+  caf::reacts_to<atom::sweep>,
+  // INTERNAL: commits the open batch.
+  caf::reacts_to<atom::commit>>::extend_with<observed_actor>;
+
+/// READER: short read-only transactions; a small pool of them.
+using reader_actor = caf::typed_actor<
+  // Refuses with `unknown_process`.
+  caf::replies_to<atom::get, process_id>::with<process_view>,
+  // Newest first, a page at a time. Refuses with `bad_request`.
+  caf::replies_to<atom::list, list_query>::with<process_page>,
+  // The events after a sequence number, oldest first, limit at most. Refuses with
+  // `unknown_process`.
+  caf::replies_to<atom::events, process_id, event_seq, std::uint32_t>::with<event_page>,
+  // How many processes there are in each state.
+  caf::replies_to<atom::count>::with<process_counts>>::extend_with<observed_actor>;
+
+/// WATCHER: who waits for what.
+using watcher_actor = caf::typed_actor<
+  // Answers with the outcome once there is one. Refuses with `timed_out` after the given time
+  // (`watch.wait_max` at most: ask again), `unknown_process`, `overloaded`.
+  caf::replies_to<atom::wait, process_id, duration_ms>::with<outcome_view>,
+  // Answers once there are events after a sequence number, or the process has its outcome; an empty
+  // page after the given time. Refuses with `unknown_process`, `overloaded`.
+  caf::replies_to<atom::follow, process_id, event_seq, std::uint32_t,
+                  duration_ms>::with<event_page>,
+  // From the registry, after each commit: rows with something new.
+  caf::reacts_to<atom::changed, std::vector<row_id>>,
+  // INTERNAL: the earliest deadline has passed.
+  caf::reacts_to<atom::tick>>::extend_with<observed_actor>;
+
+/// TIMEKEEPER: wakes the registry at the next due time or lease expiry; holds one alarm.
+using timekeeper_actor = caf::typed_actor<
+  // At start: whom to wake (a registry; it is spawned after the timekeeper).
+  caf::reacts_to<atom::connect, caf::actor>,
+  // Ring in this many milliseconds, unless an earlier alarm is set.
+  caf::reacts_to<atom::alarm, duration_ms>,
+  // INTERNAL: an alarm; the number tells whether it is still meant.
+  caf::reacts_to<atom::tick, std::uint64_t>,
+  // INTERNAL: the slow safety sweep.
+  caf::reacts_to<atom::sweep>>::extend_with<observed_actor>;
+
+/// What a client is given to begin with.
+struct welcome {
+  std::uint32_t version = protocol_version;
+  /// The node's name.
+  std::string node;
+  registry_actor registry;
+  reader_actor reader;
+  watcher_actor watcher;
+  /// Most registrations in one message.
+  std::uint32_t batch_max = 0;
+  /// The tools that the node runs.
+  std::vector<std::string> tools;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, welcome& x) {
+  return f(x.version, x.node, x.registry, x.reader, x.watcher, x.batch_max, x.tools);
+}
+
+/// NODE: supervises all of the above; the one actor that is published.
+using node_actor = caf::typed_actor<
+  // The handshake: protocol version and the client's name. Refuses with `protocol_mismatch`,
+  // naming both versions, and `shutting_down`.
+  caf::replies_to<atom::hello, std::uint32_t, std::string>::with<welcome>,
+  // Stops everything in order; with `true` drains first. Answers when all is stopped.
+  caf::replies_to<atom::stop, bool>::with<done>>::extend_with<observed_actor>;
+
+} // namespace belay

@@ -1,0 +1,266 @@
+#include "messages/registration.hpp"
+
+#include "messages/json_strict.hpp"
+#include "messages/names.hpp"
+#include "messages/time.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <openssl/evp.h>
+#include <stdexcept>
+
+namespace belay {
+
+namespace {
+
+constexpr name_table<recovery_rule, 3> rules{{
+  {recovery_rule::rerunnable, "rerunnable"},
+  {recovery_rule::owner_bound, "owner_bound"},
+  {recovery_rule::externally_owned, "externally_owned"},
+}};
+
+constexpr std::int32_t priority_max = 1'000;
+constexpr std::uint32_t attempts_max = 1'000;
+constexpr duration_ms backoff_first_max = 24LL * 3'600 * 1'000;
+constexpr duration_ms backoff_longest_max = 7LL * 24 * 3'600 * 1'000;
+constexpr std::uint32_t factor_permille_max = 100'000;
+/// 9999-12-31T23:59:59.999Z.
+constexpr timestamp_ms due_at_max = 253'402'300'799'999;
+
+refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
+  return {ec::bad_request, field + ": " + value + " is not acceptable, expected " + expected};
+}
+
+refusal out_of_range(const std::string& field, std::int64_t value, std::int64_t low,
+                     std::int64_t high, const std::string& what) {
+  return bad(field, std::to_string(value),
+             what + " from " + std::to_string(low) + " to " + std::to_string(high));
+}
+
+/// Whether text is UTF-8 without control characters (C0, DEL, C1).
+bool is_plain_text(std::string_view text) {
+  const auto quoted = nlohmann::json(std::string{text});
+  try {
+    static_cast<void>(quoted.dump()); // Throws on anything that is not UTF-8.
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto c1
+      = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte < 0x20 || byte == 0x7F || c1) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_name(std::string_view text, std::size_t bytes_max) {
+  return !text.empty() && text.size() <= bytes_max
+         && std::all_of(text.begin(), text.end(), [](char c) {
+              return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+                     || c == '_' || c == '.' || c == '-';
+            });
+}
+
+std::optional<refusal>
+check_name(const std::string& field, const std::string& text, std::size_t bytes_max) {
+  if (is_name(text, bytes_max)) {
+    return std::nullopt;
+  }
+  return bad(field, shortened(text),
+             "1 to " + std::to_string(bytes_max) + " letters, digits, '_', '.' or '-'");
+}
+
+std::optional<refusal> check_input(const registration& x, const registration_limits& limits) {
+  if (x.input.size() > limits.input_bytes_max) {
+    return bad("input", std::to_string(x.input.size()) + " bytes",
+               "at most " + std::to_string(limits.input_bytes_max) + " bytes of JSON text");
+  }
+  auto parsed = parse_json_strict(x.input);
+  if (!parsed) {
+    return refusal{ec::bad_request, "input: " + parsed.why().text};
+  }
+  const auto& input = *parsed;
+  const auto type = input.is_object() ? input.value("type", nlohmann::json{}) : nlohmann::json{};
+  if (type == "tool_call") {
+    const auto shaped = input.size() == 3 && input.contains("tool") && input["tool"].is_string()
+                        && input.contains("args") && input["args"].is_object()
+                        && input["tool"] == x.kind;
+    if (!shaped) {
+      return bad("input", shortened(input),
+                 R"({"type": "tool_call", "tool": NAME, "args": {...}})");
+    }
+  } else if (type == "external") {
+    if (input.size() != 2 || !input.contains("metadata") || x.kind != "external") {
+      return bad("input", shortened(input), R"({"type": "external", "metadata": ...})");
+    }
+  } else {
+    return bad("input.type", shortened(type), "tool_call or external");
+  }
+  const auto external = type == "external";
+  if (external != (x.rule == recovery_rule::externally_owned)) {
+    return bad("rule", to_string(x.rule) + " with an input of type " + type.get<std::string>(),
+               "externally_owned for external inputs and only for them");
+  }
+  if (input.dump() != x.input) {
+    return refusal{ec::bad_request, "input: not in canonical form (sorted keys, no white space)"};
+  }
+  return std::nullopt;
+}
+
+std::optional<refusal> check_retry(const retry_policy& x) {
+  if (x.attempts < 1 || x.attempts > attempts_max) {
+    return out_of_range("retry.attempts", x.attempts, 1, attempts_max, "a whole number");
+  }
+  if (x.backoff_ms < 0 || x.backoff_ms > backoff_first_max) {
+    return out_of_range("retry.backoff_ms", x.backoff_ms, 0, backoff_first_max, "milliseconds");
+  }
+  if (x.backoff_max_ms < 0 || x.backoff_max_ms > backoff_longest_max) {
+    return out_of_range("retry.backoff_max_ms", x.backoff_max_ms, 0, backoff_longest_max,
+                        "milliseconds");
+  }
+  if (x.factor_permille < 1'000 || x.factor_permille > factor_permille_max) {
+    return bad("retry.factor", nlohmann::json(x.factor_permille / 1'000.0).dump(),
+               "a number from 1 to 100");
+  }
+  return std::nullopt;
+}
+
+std::optional<refusal> check_labels(const registration& x, const registration_limits& limits) {
+  if (x.labels.size() > limits.labels_max) {
+    return bad("labels", std::to_string(x.labels.size()) + " labels",
+               "at most " + std::to_string(limits.labels_max));
+  }
+  for (const auto& [key, value] : x.labels) {
+    if (auto no = check_name("labels", key, limits.label_bytes_max)) {
+      return no;
+    }
+    if (value.size() > limits.label_bytes_max || !is_plain_text(value)) {
+      return bad("labels." + key, shortened(value),
+                 "at most " + std::to_string(limits.label_bytes_max)
+                   + " bytes of UTF-8 without control characters");
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+std::string to_string(recovery_rule rule) {
+  return name_of(rules, rule);
+}
+
+std::optional<recovery_rule> recovery_rule_from(std::string_view name) {
+  return value_of(rules, name);
+}
+
+std::optional<refusal> validate_process_id(std::string_view id, const registration_limits& limits) {
+  if (id.find_first_not_of(" \t\n\r\v\f") == std::string_view::npos) {
+    return bad("id", "a blank id",
+               "a name of 1 to " + std::to_string(limits.id_bytes_max) + " bytes");
+  }
+  if (id.size() > limits.id_bytes_max) {
+    return bad("id", "one of " + std::to_string(id.size()) + " bytes",
+               "at most " + std::to_string(limits.id_bytes_max) + " bytes");
+  }
+  if (!is_plain_text(id)) {
+    return bad("id", shortened(std::string{id}), "UTF-8 text without control characters");
+  }
+  if (id.front() == ' ' || id.back() == ' ') {
+    return bad("id", shortened(std::string{id}), "no white space at either end");
+  }
+  return std::nullopt;
+}
+
+std::optional<refusal> validate(const registration& x, const registration_limits& limits) {
+  if (auto no = validate_process_id(x.id, limits)) {
+    return no;
+  }
+  if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
+    return no;
+  }
+  if (auto no = check_name("queue", x.queue, limits.name_bytes_max)) {
+    return no;
+  }
+  if (recovery_rule_from(to_string(x.rule)) != x.rule) {
+    return bad("rule", "none", "rerunnable, owner_bound or externally_owned");
+  }
+  if (x.priority < -priority_max || x.priority > priority_max) {
+    return out_of_range("priority", x.priority, -priority_max, priority_max, "a whole number");
+  }
+  if (x.due_at < 0 || x.due_at > due_at_max) {
+    return out_of_range("due", x.due_at, 0, due_at_max, "milliseconds since 1970");
+  }
+  if (x.timeout_ms < 0 || x.timeout_ms > limits.timeout_ms_max) {
+    return out_of_range("timeout_ms", x.timeout_ms, 0, limits.timeout_ms_max,
+                        "a whole number of milliseconds");
+  }
+  if (auto no = check_retry(x.retry)) {
+    return no;
+  }
+  if (auto no = check_labels(x, limits)) {
+    return no;
+  }
+  return check_input(x, limits);
+}
+
+nlohmann::json to_json_value(const registration& x) {
+  nlohmann::json text{{"id", x.id},
+                      {"input", nlohmann::json::parse(x.input)},
+                      {"queue", x.queue},
+                      {"priority", x.priority},
+                      {"timeout_ms", x.timeout_ms},
+                      {"retry",
+                       {{"attempts", x.retry.attempts},
+                        {"backoff_ms", x.retry.backoff_ms},
+                        {"backoff_max_ms", x.retry.backoff_max_ms}}},
+                      {"rule", to_string(x.rule)},
+                      {"labels", nlohmann::json(x.labels)}};
+  if (x.retry.factor_permille % 1'000 == 0) {
+    text["retry"]["factor"] = x.retry.factor_permille / 1'000;
+  } else {
+    text["retry"]["factor"] = x.retry.factor_permille / 1'000.0;
+  }
+  if (x.due_at != 0) {
+    text["due"] = format_time(x.due_at);
+  }
+  return text;
+}
+
+std::string canonical_text(const registration& x) {
+  return to_json_value(x).dump();
+}
+
+registration registration_from_canonical(std::string_view text) {
+  const auto parsed = nlohmann::json::parse(text, nullptr, false);
+  if (parsed.is_discarded()) {
+    throw std::invalid_argument{"a stored registration is not JSON"};
+  }
+  auto result = parse_registration(parsed, std::nullopt);
+  if (!result) {
+    throw std::invalid_argument{"a stored registration is damaged: " + result.why().text};
+  }
+  return std::move(*result);
+}
+
+std::string hash_hex(std::string_view canonical) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (EVP_Digest(canonical.data(), canonical.size(), digest.data(), &length, EVP_sha256(), nullptr)
+      != 1) {
+    throw std::runtime_error{"SHA-256 is not available"};
+  }
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  text.reserve(static_cast<std::size_t>(length) * 2);
+  for (std::size_t i = 0; i < length; ++i) {
+    text += digits[digest.at(i) >> 4U];
+    text += digits[digest.at(i) & 0x0FU];
+  }
+  return text;
+}
+
+} // namespace belay

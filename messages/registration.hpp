@@ -1,0 +1,125 @@
+// What a user hands over: the intent to have a process run, in full.
+#pragma once
+
+#include "messages/error.hpp"
+#include "messages/ids.hpp"
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string_view>
+
+namespace belay {
+
+/// What may happen to a process whose owner was lost. Stored: append, never reorder.
+enum class recovery_rule : std::uint8_t {
+  /// Another owner may run it again from the start.
+  rerunnable = 1,
+  /// Once started it is never run again by another: it stays quarantined until decided by hand.
+  owner_bound = 2,
+  /// Never claimed; completed from outside under a named authority.
+  externally_owned = 3,
+};
+
+[[nodiscard]] std::string to_string(recovery_rule rule);
+[[nodiscard]] std::optional<recovery_rule> recovery_rule_from(std::string_view name);
+
+/// When a failed attempt is followed by another.
+struct retry_policy {
+  /// Attempts in all, the first included: 1 (no retry) to 1,000. Interruptions do not count.
+  std::uint32_t attempts = 1;
+  /// Pause before the second attempt, up to 24 h.
+  duration_ms backoff_ms = 1'000;
+  /// By how much each pause exceeds the one before, in thousandths: 1,000 to 100,000.
+  std::uint32_t factor_permille = 2'000;
+  /// The longest pause, up to 7 days.
+  duration_ms backoff_max_ms = 60'000;
+
+  friend bool operator==(const retry_policy&, const retry_policy&) = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, retry_policy& x) {
+  using inspection::field;
+  return inspection::object(
+    f, "retry_policy", field("attempts", x.attempts), field("backoff_ms", x.backoff_ms),
+    field("factor_permille", x.factor_permille), field("backoff_max_ms", x.backoff_max_ms));
+}
+
+/// A process as its caller wants it.
+struct registration {
+  /// Empty until `parse_registration` or the client has chosen one.
+  process_id id;
+  /// What to run, as canonical JSON text: `{"type": "tool_call", "tool": ..., "args": {...}}`.
+  std::string input;
+  /// Who can run it: of a tool call the tool's name, of an external input "external".
+  std::string kind;
+  std::string queue = "default";
+  /// Higher runs first: -1,000 to 1,000.
+  std::int32_t priority = 0;
+  /// Not to be run before; 0 means at once.
+  timestamp_ms due_at = 0;
+  /// Longest run time of one attempt; 0 means no bound.
+  duration_ms timeout_ms = 0;
+  retry_policy retry;
+  recovery_rule rule{};
+  std::map<std::string, std::string> labels;
+
+  friend bool operator==(const registration&, const registration&) = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, registration& x) {
+  using inspection::field;
+  return inspection::object(f, "registration", field("id", x.id), field("input", x.input),
+                            field("kind", x.kind), field("queue", x.queue),
+                            field("priority", x.priority), field("due_at", x.due_at),
+                            field("timeout_ms", x.timeout_ms), field("retry", x.retry),
+                            field("rule", x.rule), field("labels", x.labels));
+}
+
+/// Bounds on one registration.
+struct registration_limits {
+  /// Longest id in bytes. LMDB keys end at 511 (mdb_env_get_maxkeysize).
+  std::size_t id_bytes_max = 256;
+  /// Longest queue or kind name in bytes.
+  std::size_t name_bytes_max = 64;
+  /// Largest input, as canonical JSON text, in bytes.
+  std::size_t input_bytes_max = 1'048'576;
+  std::size_t labels_max = 32;
+  /// Longest label key or value in bytes.
+  std::size_t label_bytes_max = 256;
+  /// Longest timeout of an attempt.
+  duration_ms timeout_ms_max = 366LL * 24 * 3'600 * 1'000;
+};
+
+/// Reads a registration from JSON as a user writes it (README, "A registration").
+///
+/// Only `input` is required: the id defaults to empty (the caller then makes one), the rule to
+/// `default_rule`. Refuses (`ec::bad_request`) unknown keys ("did you mean"), wrong types and
+/// values out of bounds; the text names field, value and what was expected.
+[[nodiscard]] checked<registration>
+parse_registration(const nlohmann::json& text, std::optional<recovery_rule> default_rule,
+                   const registration_limits& limits = {});
+
+/// Checks every bound of a registration that came over the wire. Returns nothing when all is well.
+[[nodiscard]] std::optional<refusal>
+validate(const registration& x, const registration_limits& limits = {});
+
+/// Renders a registration as the JSON a user writes, every field present (`due` only when set).
+[[nodiscard]] nlohmann::json to_json_value(const registration& x);
+
+/// Reads back a stored canonical text. Throws `std::invalid_argument` when it is not one.
+[[nodiscard]] registration registration_from_canonical(std::string_view text);
+
+/// Returns the canonical JSON text: keys sorted by bytes, no white space, defaults written out.
+[[nodiscard]] std::string canonical_text(const registration& x);
+
+/// Returns the lower-case hex SHA-256 of a canonical text.
+[[nodiscard]] std::string hash_hex(std::string_view canonical);
+
+/// Checks one process id. Returns nothing when it is acceptable.
+[[nodiscard]] std::optional<refusal>
+validate_process_id(std::string_view id, const registration_limits& limits = {});
+
+} // namespace belay

@@ -1,0 +1,212 @@
+// Reads a registration as a user writes it, field by field.
+#include "messages/did_you_mean.hpp"
+#include "messages/json_strict.hpp"
+#include "messages/registration.hpp"
+#include "messages/time.hpp"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace belay {
+
+namespace {
+
+using nlohmann::json;
+
+/// Thrown inside this file only: the first field that is not acceptable.
+struct bad_field {
+  std::string text;
+};
+
+[[noreturn]] void fail(const std::string& field, const json& value, const std::string& expected) {
+  throw bad_field{field + ": " + shortened(value) + " is not acceptable, expected " + expected};
+}
+
+void only_keys(const json& object, const std::string& field,
+               const std::vector<std::string>& known) {
+  if (!object.is_object()) {
+    fail(field, object, "an object");
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      throw bad_field{(field.empty() ? "" : field + ": ") + "unknown key " + shortened(json(key))
+                      + suggestion(key, known)};
+    }
+  }
+}
+
+void read_text(const json& object, const char* key, const std::string& field, std::string& to) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    return;
+  }
+  if (!found->is_string()) {
+    fail(field, *found, "a string");
+  }
+  to = found->get<std::string>();
+}
+
+/// Reads a whole number; the bounds themselves are `validate`'s, so that they stand in one place.
+template <class Number>
+void read_number(const json& object, const char* key, const std::string& field,
+                 const std::string& expected, Number& to) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    return;
+  }
+  if (!found->is_number_integer()) {
+    fail(field, *found, expected);
+  }
+  if (found->is_number_unsigned()
+      && found->get<std::uint64_t>()
+           > static_cast<std::uint64_t>(std::numeric_limits<Number>::max())) {
+    fail(field, *found, expected);
+  }
+  const auto value = found->get<std::int64_t>();
+  if (value < static_cast<std::int64_t>(std::numeric_limits<Number>::min())
+      || value > static_cast<std::int64_t>(std::numeric_limits<Number>::max())) {
+    fail(field, *found, expected);
+  }
+  to = static_cast<Number>(value);
+}
+
+void read_input(const json& text, registration& x) {
+  const auto found = text.find("input");
+  if (found == text.end()) {
+    throw bad_field{
+      "input: missing, expected an object such as {\"type\": \"tool_call\", \"tool\": "
+      "\"exec\", \"args\": {\"argv\": [\"true\"]}}"};
+  }
+  auto input = *found;
+  if (!input.is_object()) {
+    fail("input", input, "an object");
+  }
+  const auto type = input.value("type", json{});
+  if (type == "tool_call") {
+    only_keys(input, "input", {"type", "tool", "args"});
+    if (!input.contains("tool") || !input["tool"].is_string()) {
+      fail("input.tool", input.value("tool", json{}), "the name of a tool");
+    }
+    if (!input.contains("args")) {
+      input["args"] = json::object();
+    }
+    if (!input["args"].is_object()) {
+      fail("input.args", input["args"], "an object");
+    }
+    x.kind = input["tool"].get<std::string>();
+  } else if (type == "external") {
+    only_keys(input, "input", {"type", "metadata"});
+    if (!input.contains("metadata")) {
+      input["metadata"] = nullptr;
+    }
+    x.kind = "external";
+  } else if (type == "workflow" || type == "engine" || type == "session_turn") {
+    fail("input.type", type, "tool_call or external; this version does not offer others");
+  } else {
+    fail("input.type", type, "tool_call or external");
+  }
+  x.input = input.dump();
+}
+
+void read_retry(const json& text, retry_policy& x) {
+  const auto found = text.find("retry");
+  if (found == text.end()) {
+    return;
+  }
+  only_keys(*found, "retry", {"attempts", "backoff_ms", "factor", "backoff_max_ms"});
+  read_number(*found, "attempts", "retry.attempts", "a whole number from 1 to 1000", x.attempts);
+  read_number(*found, "backoff_ms", "retry.backoff_ms", "a whole number of milliseconds",
+              x.backoff_ms);
+  read_number(*found, "backoff_max_ms", "retry.backoff_max_ms", "a whole number of milliseconds",
+              x.backoff_max_ms);
+  if (const auto factor = found->find("factor"); factor != found->end()) {
+    const auto value = factor->is_number() ? factor->get<double>() : -1.0;
+    if (!(value >= 1.0 && value <= 100.0)) {
+      fail("retry.factor", *factor, "a number from 1 to 100");
+    }
+    x.factor_permille = static_cast<std::uint32_t>(std::llround(value * 1'000.0));
+  }
+}
+
+void read_labels(const json& text, registration& x) {
+  const auto found = text.find("labels");
+  if (found == text.end()) {
+    return;
+  }
+  if (!found->is_object()) {
+    fail("labels", *found, "an object of strings");
+  }
+  for (const auto& [key, value] : found->items()) {
+    if (!value.is_string()) {
+      fail("labels." + key, value, "a string");
+    }
+    x.labels[key] = value.get<std::string>();
+  }
+}
+
+void read_rule(const json& text, std::optional<recovery_rule> fallback, registration& x) {
+  const auto found = text.find("rule");
+  if (found == text.end()) {
+    if (!fallback) {
+      throw bad_field{"rule: missing, expected rerunnable, owner_bound or externally_owned"};
+    }
+    x.rule = *fallback;
+    return;
+  }
+  const auto rule
+    = found->is_string() ? recovery_rule_from(found->get<std::string>()) : std::nullopt;
+  if (!rule) {
+    fail("rule", *found, "rerunnable, owner_bound or externally_owned");
+  }
+  x.rule = *rule;
+}
+
+void read_due(const json& text, registration& x) {
+  const auto found = text.find("due");
+  if (found == text.end()) {
+    return;
+  }
+  const auto at = found->is_string() ? parse_time(found->get<std::string>()) : std::nullopt;
+  if (!at) {
+    fail("due", *found, "a time such as 2026-12-01T03:00:00Z");
+  }
+  x.due_at = *at;
+}
+
+} // namespace
+
+checked<registration>
+parse_registration(const json& text, std::optional<recovery_rule> default_rule,
+                   const registration_limits& limits) {
+  try {
+    if (!text.is_object()) {
+      throw bad_field{"a registration: " + shortened(text)
+                      + " is not acceptable, expected an object"};
+    }
+    only_keys(text, "",
+              {"id", "input", "queue", "priority", "due", "timeout_ms", "retry", "rule", "labels"});
+    registration x;
+    read_text(text, "id", "id", x.id);
+    read_text(text, "queue", "queue", x.queue);
+    read_input(text, x);
+    read_number(text, "priority", "priority", "a whole number from -1000 to 1000", x.priority);
+    read_number(text, "timeout_ms", "timeout_ms", "a whole number of milliseconds", x.timeout_ms);
+    read_due(text, x);
+    read_retry(text, x.retry);
+    read_rule(text, default_rule, x);
+    read_labels(text, x);
+    auto named = x;
+    if (named.id.empty() && !text.contains("id")) {
+      named.id = "unnamed"; // The caller makes an id; everything else is checked here.
+    }
+    if (auto no = validate(named, limits)) {
+      return *no;
+    }
+    return x;
+  } catch (const bad_field& x) {
+    return refusal{ec::bad_request, x.text};
+  }
+}
+
+} // namespace belay

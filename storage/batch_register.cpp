@@ -1,0 +1,94 @@
+// Registering: all of a message or none of it.
+#include "storage/batch.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace belay::storage {
+
+std::optional<refusal> batch::may_register(const registration& x) {
+  if (auto no = validate(x, shared_.opts.registration)) {
+    return no;
+  }
+  if (const auto row = read_.row(x.id)) {
+    const auto stored = read_.body(*row).hash;
+    const auto given = hash_hex(canonical_text(x));
+    if (stored != given) {
+      return refusal{ec::registration_conflict,
+                     "the id '" + x.id + "' is taken by another registration (stored hash " + stored
+                       + ", given " + given + ")"};
+    }
+    return std::nullopt;
+  }
+  if (!nearly_full_) {
+    nearly_full_ = shared_.env.nearly_full();
+  }
+  if (*nearly_full_) {
+    return refusal{ec::store_full, "the disk or the store is nearly full: no new processes until "
+                                   "there is room (store.size_max, store.free_min)"};
+  }
+  const auto known = read_.find_name(name_kind::queue, x.queue).has_value()
+                     && read_.find_name(name_kind::kind, x.kind).has_value();
+  if (!known && next_name_ > shared_.opts.names_max) {
+    return refusal{ec::bad_request, "queue: there are as many queue and kind names as "
+                                    "store.names_max allows ("
+                                      + std::to_string(shared_.opts.names_max) + ")"};
+  }
+  return std::nullopt;
+}
+
+registered batch::insert(const registration& x) {
+  if (const auto row = read_.row(x.id)) {
+    return {x.id, *row, false};
+  }
+  const auto text = canonical_text(x);
+  row_state state{row_id{next_row_++}, {}};
+  auto& head = state.head;
+  head.rule = x.rule;
+  head.priority = x.priority;
+  head.queue = intern(name_kind::queue, x.queue);
+  head.kind = intern(name_kind::kind, x.kind);
+  head.created_at = context_.now;
+  head.due_at = x.due_at == 0 ? context_.now : x.due_at;
+  head.retry = x.retry;
+  txn_.put(tables_.id, x.id, encode_number(static_cast<std::uint64_t>(state.row)));
+  txn_.put(tables_.body, row_key(state.row),
+           encode(body_record{x.id, hash_hex(text), shared_.blobs.put(text)}));
+  add_event(state, event_types::registered, "{}");
+  if (x.rule == recovery_rule::externally_owned) {
+    head.state = process_state::external;
+  } else {
+    make_ready(state);
+  }
+  save(state, std::nullopt);
+  return {x.id, state.row, true};
+}
+
+answer batch::run(const register_request& x) {
+  const auto refuse = [&x](std::size_t index, refusal no) {
+    if (x.items.size() > 1) {
+      no.text = "item " + std::to_string(index + 1) + ": " + no.text;
+    }
+    return no;
+  };
+  std::map<std::string_view, std::size_t> first_by_id;
+  for (std::size_t i = 0; i < x.items.size(); ++i) {
+    if (auto no = may_register(x.items[i])) {
+      return refuse(i, std::move(*no));
+    }
+    const auto [first, fresh] = first_by_id.emplace(x.items[i].id, i);
+    if (!fresh && !(x.items[first->second] == x.items[i])) {
+      return refuse(i, {ec::registration_conflict, "the id '" + x.items[i].id
+                                                     + "' stands in this message with another "
+                                                       "registration (item "
+                                                     + std::to_string(first->second + 1) + ")"});
+    }
+  }
+  registered_list result;
+  result.items.reserve(x.items.size());
+  for (const auto& item : x.items) {
+    result.items.push_back(insert(item));
+  }
+  return result;
+}
+
+} // namespace belay::storage

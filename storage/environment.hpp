@@ -1,0 +1,110 @@
+// LMDB: the environment of one data directory, its transactions and cursors.
+//
+// Rules of LMDB that this file keeps (lmdb.h): one environment per file and program; a write
+// transaction lives on one thread; a read transaction is short; no table is opened while another
+// transaction is open.
+#pragma once
+
+#include "storage/store.hpp"
+
+#include <lmdb.h>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+namespace belay::storage {
+
+/// Throws the `error` that an LMDB code stands for; `what` names the failing call.
+void check(int code, const char* what);
+
+/// The locked data directory and its open data file.
+class environment {
+public:
+  explicit environment(const options& opts);
+  ~environment();
+  environment(const environment&) = delete;
+  environment& operator=(const environment&) = delete;
+
+  [[nodiscard]] MDB_env* handle() const {
+    return env_;
+  }
+
+  /// Whether the map or the disk has so little room that new work is refused.
+  [[nodiscard]] bool nearly_full() const;
+  /// Whether the disk has less than `free_min_bytes` left.
+  [[nodiscard]] bool disk_nearly_full() const;
+  /// Whether a failed write is explained by a full disk.
+  [[nodiscard]] bool disk_full() const;
+
+private:
+  void lock(const std::string& holder);
+  void open(const options& opts);
+
+  std::filesystem::path directory_;
+  std::uint64_t size_max_bytes_;
+  std::uint64_t free_min_bytes_;
+  int lock_fd_ = -1;
+  MDB_env* env_ = nullptr;
+};
+
+/// One transaction; aborted unless committed. Values read from it are valid until it ends or, in a
+/// write transaction, until the next write.
+class transaction {
+public:
+  enum class mode { read, write };
+
+  transaction(const environment& env, mode how);
+  ~transaction();
+  transaction(const transaction&) = delete;
+  transaction& operator=(const transaction&) = delete;
+
+  [[nodiscard]] std::optional<std::string_view> get(MDB_dbi table, std::string_view key) const;
+  void put(MDB_dbi table, std::string_view key, std::string_view value);
+  /// Returns whether there was such a key.
+  bool erase(MDB_dbi table, std::string_view key);
+  /// Waits until everything is on disk.
+  void commit();
+
+  [[nodiscard]] MDB_txn* handle() const {
+    return txn_;
+  }
+
+  /// Whether anything was written.
+  [[nodiscard]] bool dirty() const {
+    return dirty_;
+  }
+
+private:
+  const environment& env_;
+  MDB_txn* txn_ = nullptr;
+  std::thread::id thread_ = std::this_thread::get_id();
+  bool dirty_ = false;
+};
+
+/// Walks the keys of one table in order. Ends before its transaction.
+class cursor {
+public:
+  cursor(const transaction& txn, MDB_dbi table);
+  ~cursor();
+  cursor(const cursor&) = delete;
+  cursor& operator=(const cursor&) = delete;
+
+  /// Goes to the first key that is not less. Returns whether there is one.
+  bool seek(std::string_view key);
+  bool first();
+  bool last();
+  bool next();
+  bool previous();
+
+  [[nodiscard]] std::string_view key() const;
+  [[nodiscard]] std::string_view value() const;
+
+private:
+  bool move(MDB_cursor_op how);
+
+  MDB_cursor* cursor_ = nullptr;
+  MDB_val key_{};
+  MDB_val value_{};
+};
+
+} // namespace belay::storage

@@ -1,0 +1,55 @@
+#include "storage/rules.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace belay::storage::rules {
+
+bool still_holds(const std::optional<lease_record>& stored, const presented_lease& presented,
+                 timestamp_ms now) {
+  return stored && presented.owner == stored->owner && presented.incarnation == stored->incarnation
+         && presented.token == stored->token && presented.fence == stored->fence
+         && stored->expires_at > now;
+}
+
+bool may_retry(const head_record& head, const outcome& result) {
+  return result.kind == outcome_kind::failure && result.retryable && !head.cancel_requested
+         && !head.kill_requested && head.failures + 1 < head.retry.attempts;
+}
+
+duration_ms retry_pause(const retry_policy& policy, std::uint32_t failures, std::uint64_t random) {
+  constexpr double thousand = 1'000.0;
+  constexpr std::uint64_t jitter_steps = 4'001; // -20.00 % to +20.00 % in steps of 0.01 %.
+  const auto grown = static_cast<double>(policy.backoff_ms)
+                     * std::pow(policy.factor_permille / thousand, failures);
+  const auto capped = std::min(grown, static_cast<double>(policy.backoff_max_ms));
+  const auto jitter = (static_cast<double>(random % jitter_steps) - 2'000.0) / 10'000.0;
+  return static_cast<duration_ms>(std::llround(capped * (1.0 + jitter)));
+}
+
+after_loss after_interruption(const head_record& head, std::uint32_t interruptions_max) {
+  if (head.cancel_requested || head.kill_requested) {
+    return after_loss::cancelled;
+  }
+  const auto too_often = interruptions_max != 0 && head.interruptions >= interruptions_max;
+  if (too_often || head.rule == recovery_rule::owner_bound) {
+    return after_loss::quarantined;
+  }
+  return after_loss::ready;
+}
+
+const char* terminal_event(outcome_kind kind) {
+  switch (kind) {
+    case outcome_kind::success:
+      return event_types::completed;
+    case outcome_kind::failure:
+      return event_types::failed;
+    case outcome_kind::cancelled:
+      return event_types::cancelled;
+    case outcome_kind::abandoned:
+      return event_types::abandoned;
+  }
+  return event_types::failed;
+}
+
+} // namespace belay::storage::rules

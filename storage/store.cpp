@@ -1,0 +1,40 @@
+#include "storage/store.hpp"
+
+#include "storage/store_impl.hpp"
+
+namespace belay::storage {
+
+namespace {
+
+/// The stored time may lag behind the last one given by as much (batch.cpp, time_step_ms).
+constexpr timestamp_ms time_lag_ms = 1'000;
+
+} // namespace
+
+store::store(options opts) : impl_{std::make_unique<impl>(std::move(opts))} {}
+
+store::~store() = default;
+
+batch_result store::apply(std::span<const operation> operations, const batch_context& context) {
+  transaction txn{impl_->env, transaction::mode::write};
+  batch work{impl_->shared, txn, context};
+  std::vector<answer> answers;
+  answers.reserve(operations.size());
+  for (const auto& op : operations) {
+    answers.push_back(work.apply(op));
+  }
+  work.finish();
+  if (txn.dirty()) {
+    txn.commit();
+  }
+  return work.take(std::move(answers));
+}
+
+timestamp_ms store::last_time() const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto stored = static_cast<timestamp_ms>(read.meta(meta_keys::time));
+  return stored == 0 ? 0 : stored + time_lag_ms;
+}
+
+} // namespace belay::storage

@@ -1,0 +1,127 @@
+// The store: every table of one data directory, and the one way to change them.
+//
+// Concurrency: `apply` is called from one thread at a time (the registry's). The reads may be
+// called from any thread; each is one short read transaction that ends before the call returns.
+//
+// Faults (an unreadable disk, a failed sync, a broken record) throw `storage::error`; refusals are
+// answers. After a throw of `apply` nothing of the batch is known to have happened.
+#pragma once
+
+#include "messages/operations.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+
+namespace belay::storage {
+
+/// What a fault means for the program.
+enum class error_kind {
+  /// Disk or map full: nothing was written; the store goes on, refusing new work.
+  full,
+  /// The directory or its format is not usable: said at open, the program ends with code 2.
+  unusable,
+  /// Anything else: the program must end; never retry an fsync.
+  fault,
+};
+
+class error : public std::runtime_error {
+public:
+  error(error_kind kind, const std::string& what) : std::runtime_error{what}, kind_{kind} {}
+
+  [[nodiscard]] error_kind kind() const {
+    return kind_;
+  }
+
+private:
+  error_kind kind_;
+};
+
+struct options {
+  std::filesystem::path directory;
+  /// Size of the reserved map in bytes; the file grows only as used.
+  std::uint64_t size_max_bytes = 64ULL << 30;
+  /// New processes are refused when less than this is free on the disk, in bytes.
+  std::uint64_t free_min_bytes = 64ULL << 20;
+  /// Texts longer than this go to files beside the store, in bytes.
+  std::size_t inline_bytes_max = 2'048;
+  /// Most distinct queue and kind names.
+  std::uint32_t names_max = 10'000;
+  /// Interruptions after which a row is quarantined; 0 means never.
+  std::uint32_t interruptions_max = 3;
+  /// Most events of one process.
+  std::uint64_t events_max = 1'000'000;
+  /// Largest event payload in bytes.
+  std::size_t event_bytes_max = 65'536;
+  /// Largest outcome in bytes.
+  std::size_t outcome_bytes_max = 4'194'304;
+  registration_limits registration;
+  /// What the lock file says of the holder.
+  std::string holder;
+};
+
+/// What a batch may not ask the machine for itself.
+struct batch_context {
+  timestamp_ms now = 0;
+  /// Returns 64 random bits: lease tokens, retry jitter.
+  std::function<std::uint64_t()> random;
+};
+
+struct batch_result {
+  /// One for each operation, in order.
+  std::vector<answer> answers;
+  /// Rows with a new event or state, each once.
+  std::vector<row_id> changed;
+  /// Whether a row became claimable, now or at a later due time.
+  bool ready_changed = false;
+};
+
+/// The times the timekeeper waits for; 0 means none.
+struct next_times {
+  /// The earliest due time after now.
+  timestamp_ms due_at = 0;
+  /// The earliest entry of the expiry index (may be earlier than the true expiry: renewals are
+  /// noticed lazily).
+  timestamp_ms expires_at = 0;
+};
+
+class store {
+public:
+  /// Opens or creates the data directory and locks it.
+  /// Throws `error{unusable}` when another program holds it (the text names the holder), the format
+  /// is newer, or the directory cannot be used.
+  explicit store(options opts);
+  ~store();
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+
+  /// Applies a batch in one write transaction and waits until it is on disk.
+  [[nodiscard]] batch_result apply(std::span<const operation> batch, const batch_context& context);
+
+  /// Returns the largest time ever given to `apply`, for a clock that never goes back.
+  [[nodiscard]] timestamp_ms last_time() const;
+
+  [[nodiscard]] std::optional<process_view> get(std::string_view id) const;
+  [[nodiscard]] process_page list(const list_query& query, timestamp_ms now) const;
+  /// Refuses (`unknown_process`). Returns at most `limit` events and about 1 MiB.
+  [[nodiscard]] checked<event_page>
+  events_after(std::string_view id, event_seq after, std::uint32_t limit) const;
+  /// Returns the row of an id, if there is one.
+  [[nodiscard]] std::optional<row_id> find(std::string_view id) const;
+  /// Returns the outcome if the process has one.
+  [[nodiscard]] std::optional<outcome_view> outcome_of(row_id row) const;
+  [[nodiscard]] process_counts counts() const;
+  [[nodiscard]] next_times upcoming(timestamp_ms now) const;
+
+  /// Checks every record and invariant by a full scan; returns one sentence per violation.
+  [[nodiscard]] std::vector<std::string> check() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace belay::storage

@@ -1,0 +1,31 @@
+// The inside of a store, shared by its source files.
+#pragma once
+
+#include "storage/batch.hpp"
+#include "storage/blobs.hpp"
+#include "storage/environment.hpp"
+#include "storage/store.hpp"
+#include "storage/tables.hpp"
+
+namespace belay::storage {
+
+struct store::impl {
+  explicit impl(options given)
+    : opts{std::move(given)},
+      env{opts},
+      tables{open_tables(env)},
+      blobs{opts.directory, opts.inline_bytes_max},
+      shared{opts, env, tables, blobs} {}
+
+  options opts;
+  environment env;
+  table_handles tables;
+  blob_store blobs;
+  batch_environment shared;
+};
+
+/// Fills what both `get` and `list` show of a row.
+[[nodiscard]] process_view
+view_of(const table_reader& read, row_id row, const head_record& head, const body_record& body);
+
+} // namespace belay::storage

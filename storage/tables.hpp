@@ -1,0 +1,76 @@
+// The tables of a store: opened once, all together, before any other transaction.
+#pragma once
+
+#include "storage/blobs.hpp"
+#include "storage/environment.hpp"
+
+#include <map>
+#include <optional>
+
+namespace belay::storage {
+
+/// The handles of all tables; docs/FORMAT.md says what stands in each.
+struct table_handles {
+  MDB_dbi meta = 0;
+  MDB_dbi id = 0;
+  MDB_dbi head = 0;
+  MDB_dbi lease = 0;
+  MDB_dbi body = 0;
+  MDB_dbi outcome = 0;
+  MDB_dbi event = 0;
+  MDB_dbi event_key = 0;
+  MDB_dbi ready = 0;
+  MDB_dbi expiry = 0;
+  MDB_dbi name = 0;
+  MDB_dbi name_text = 0;
+  MDB_dbi owner = 0;
+  MDB_dbi counter = 0;
+};
+
+/// What kind of thing an interned name names.
+enum class name_kind : char { queue = 'q', kind = 'k', owner = 'o' };
+
+/// Keys of `meta`.
+namespace meta_keys {
+inline constexpr std::string_view format = "format";
+inline constexpr std::string_view next_row = "next_row";
+inline constexpr std::string_view next_name = "next_name";
+inline constexpr std::string_view time = "time";
+} // namespace meta_keys
+
+/// Version of the format this program writes.
+inline constexpr std::uint64_t format_version = 1;
+
+/// Opens all tables, makes them in a new store, and checks the format version.
+/// Throws `error{unusable}` on a newer format or a file of another program.
+[[nodiscard]] table_handles open_tables(const environment& env);
+
+/// Reads that both batches and queries need; all inside the caller's transaction.
+class table_reader {
+public:
+  table_reader(const transaction& txn, const table_handles& tables, const blob_store& blobs)
+    : txn_{txn}, tables_{tables}, blobs_{blobs} {}
+
+  [[nodiscard]] std::optional<row_id> row(std::string_view id) const;
+  /// Requires that the row exists; otherwise throws `error{fault}`.
+  [[nodiscard]] head_record head(row_id row) const;
+  [[nodiscard]] body_record body(row_id row) const;
+  [[nodiscard]] std::optional<lease_record> lease(row_id row) const;
+  [[nodiscard]] std::optional<outcome_record> outcome(row_id row) const;
+  [[nodiscard]] event stored_event(row_id row, event_seq seq) const;
+  [[nodiscard]] std::string text(const stored_text& x) const {
+    return blobs_.get(x);
+  }
+  [[nodiscard]] std::optional<name_id> find_name(name_kind kind, std::string_view text) const;
+  [[nodiscard]] std::string name(name_id id) const;
+  [[nodiscard]] std::uint64_t meta(std::string_view key) const;
+
+private:
+  [[nodiscard]] std::string_view need(MDB_dbi table, row_id row, const char* what) const;
+
+  const transaction& txn_;
+  const table_handles& tables_;
+  const blob_store& blobs_;
+};
+
+} // namespace belay::storage

@@ -1,0 +1,571 @@
+// Registry, sweeper, process and lease keeper together, on a scheduler and clocks the test owns.
+#include "actors/node/node.hpp"
+
+#include "actors/registry/registry.hpp"
+#include "tests/support/deterministic_system.hpp"
+#include "tests/support/fake_tool.hpp"
+#include "tests/support/registrations.hpp"
+#include "tests/support/scratch_directory.hpp"
+
+#include <limits>
+
+using namespace belay;
+using namespace std::chrono_literals;
+using belay::tests::make_registration;
+
+namespace {
+
+/// A node on the test scheduler, with one fake tool and two slots.
+struct node_fixture : tests::deterministic_system {
+  node_fixture() {
+    open();
+  }
+
+  ~node_fixture() {
+    close();
+  }
+
+  void open() {
+    storage::options options;
+    options.directory = directory.path();
+    options.free_min_bytes = 0;
+    options.interruptions_max = 3;
+    store = std::make_shared<storage::store>(options);
+    box = std::make_shared<running::toolbox>();
+    box->add(tool.as_tool("fake"));
+    actors::node_setup setup;
+    setup.store = store;
+    setup.clock = std::make_shared<const actors::registry_clock>(time(), store->last_time());
+    setup.random = [this] { return ++bits; };
+    setup.tools = box;
+    setup.registry.ttl_ms = 30'000;
+    setup.worker.slots = 2;
+    setup.worker.cancel_grace_ms = 10'000;
+    setup.worker.ttl_ms = 30'000;
+    setup.worker.renew_interval_ms = 10'000;
+    setup.detach_registry = false;
+    setup.on_fault = [this](const std::string& why) { fault = why; };
+    node = sys.spawn(actors::node, std::move(setup));
+    run();
+    auto greeted = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"test"});
+    REQUIRE(greeted);
+    to = *greeted;
+  }
+
+  void close() {
+    to = {};
+    if (node) {
+      caf::anon_send(node, atom::stop_v, false);
+      node = nullptr;
+    }
+    run();
+    store.reset();
+  }
+
+  /// Ends the node as a crash would: nothing is told to anybody.
+  void crash() {
+    for (auto& x : tool.runs) {
+      x->callbacks = {};
+    }
+    close();
+  }
+
+  void enroll(registration x) {
+    const auto answered
+      = ask<registered_list>(to.registry, atom::enroll_v, std::vector<registration>{std::move(x)});
+    INFO((answered ? std::string{} : answered.why().text));
+    REQUIRE(answered);
+    run();
+  }
+
+  process_view view(const std::string& id) {
+    auto found = store->get(id);
+    REQUIRE(found);
+    return *found;
+  }
+
+  std::string word(const std::string& id) {
+    return state_word(view(id), std::numeric_limits<timestamp_ms>::max());
+  }
+
+  std::vector<std::string> history(const std::string& id) {
+    const auto page = store->events_after(id, 0, 1'000);
+    REQUIRE(page);
+    std::vector<std::string> types;
+    for (const auto& x : page->events) {
+      types.push_back(x.type);
+    }
+    return types;
+  }
+
+  std::size_t count(const std::string& id, const std::string& type) {
+    const auto types = history(id);
+    return static_cast<std::size_t>(std::count(types.begin(), types.end(), type));
+  }
+
+  /// The lease under which a process runs now, as a worker would present it.
+  lease steal(const std::string& name, std::uint32_t max = 1) {
+    auto rows
+      = ask<claimed_list>(to.registry, atom::claim_v, owner{name, 1},
+                          std::vector<std::string>{"fake"}, std::vector<std::string>{}, max);
+    REQUIRE(rows);
+    REQUIRE(rows->items.size() == 1);
+    return rows->items.front().held;
+  }
+
+  tests::scratch_directory directory;
+  tests::fake_tool tool;
+  std::uint64_t bits = 0;
+  std::string fault;
+  std::shared_ptr<storage::store> store;
+  std::shared_ptr<running::toolbox> box;
+  node_actor node;
+  welcome to;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(node_fixture, "node: a registered process runs and its outcome is recorded",
+                 "[actors][node]") {
+  enroll(make_registration("a"));
+  REQUIRE(tool.runs.size() == 1);
+  CHECK(word("a") == "running");
+  CHECK(tool.last().info.attempt == 1);
+  tool.last().finish(make_success("{\"answer\":42}"));
+  run();
+  CHECK(word("a") == "success");
+  CHECK(history("a")
+        == std::vector<std::string>{"process.registered", "process.started", "process.completed"});
+  CHECK(store->check().empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a waiter is answered by push and late waiters at once",
+                 "[actors][watch]") {
+  enroll(make_registration("a"));
+  caf::scoped_actor self{sys};
+  self->send(to.watcher, atom::wait_v, std::string{"a"}, duration_ms{60'000});
+  run();
+  CHECK_FALSE(self->has_next_message());
+  tool.last().finish(make_success("1"));
+  run();
+  CHECK(self->has_next_message());
+  const auto late = ask<outcome_view>(to.watcher, atom::wait_v, std::string{"a"}, duration_ms{1});
+  REQUIRE(late);
+  CHECK(late->kind == outcome_kind::success);
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a wait ends at its deadline and an unknown id is refused",
+                 "[actors][watch]") {
+  enroll(make_registration("a"));
+  caf::scoped_actor self{sys};
+  auto pending
+    = self->request(to.watcher, 3'600s, atom::wait_v, std::string{"a"}, duration_ms{5'000});
+  run();
+  advance(4'999ms);
+  CHECK_FALSE(self->has_next_message());
+  advance(2ms);
+  REQUIRE(self->has_next_message());
+  ec code = ec::none;
+  pending.receive([](const outcome_view&) {},
+                  [&code](const caf::error& x) { code = to_refusal(x).code; });
+  CHECK(code == ec::timed_out);
+  const auto unknown
+    = ask<outcome_view>(to.watcher, atom::wait_v, std::string{"b"}, duration_ms{1});
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.why().code == ec::unknown_process);
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a follower sees each event once and in order",
+                 "[actors][watch]") {
+  enroll(make_registration("a"));
+  tool.last().callbacks.emit("step", "{\"n\":1}");
+  run();
+  auto page = ask<event_page>(to.watcher, atom::follow_v, std::string{"a"}, event_seq{2},
+                              std::uint32_t{10}, duration_ms{1'000});
+  REQUIRE(page);
+  REQUIRE(page->events.size() == 1);
+  CHECK(page->events.front().seq == 3);
+  CHECK(page->events.front().type == "step");
+  CHECK_FALSE(page->terminal);
+  tool.last().finish(make_success("1"));
+  run();
+  page = ask<event_page>(to.watcher, atom::follow_v, std::string{"a"}, event_seq{3},
+                         std::uint32_t{10}, duration_ms{1'000});
+  REQUIRE(page);
+  CHECK(page->terminal);
+}
+
+TEST_CASE_METHOD(node_fixture, "sweeper: never holds more rows than slots", "[actors][sweeper]") {
+  for (const auto* id : {"a", "b", "c", "d"}) {
+    enroll(make_registration(id));
+  }
+  CHECK(tool.runs.size() == 2);
+  CHECK(word("c") == "ready");
+  tool.runs[0]->finish(make_success("1"));
+  run();
+  CHECK(tool.runs.size() == 3);
+  tool.runs[1]->finish(make_success("1"));
+  tool.runs[2]->finish(make_success("1"));
+  run();
+  REQUIRE(tool.runs.size() == 4);
+  tool.runs[3]->finish(make_success("1"));
+  run();
+  CHECK(word("d") == "success");
+}
+
+TEST_CASE_METHOD(node_fixture, "sweeper: rows run by priority, then due time, then age",
+                 "[actors][sweeper]") {
+  enroll(make_registration("first"));
+  enroll(make_registration("second"));
+  auto low = make_registration("low");
+  low.priority = -5;
+  auto high = make_registration("high");
+  high.priority = 5;
+  enroll(low);
+  enroll(make_registration("middle"));
+  enroll(high);
+  tool.runs[0]->finish(make_success("1"));
+  tool.runs[1]->finish(make_success("1"));
+  run();
+  REQUIRE(tool.runs.size() == 4);
+  CHECK(tool.runs[2]->info.id == "high");
+  CHECK(tool.runs[3]->info.id == "middle");
+}
+
+TEST_CASE_METHOD(node_fixture, "timekeeper: a delayed row runs when it is due and not before",
+                 "[actors][timekeeper]") {
+  auto later = make_registration("later");
+  later.due_at = time().wall() + 60'000;
+  enroll(later);
+  CHECK(tool.runs.empty());
+  advance(59'900ms);
+  CHECK(tool.runs.empty());
+  advance(200ms);
+  CHECK(tool.runs.size() == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "lease keeper: a renewed lease outlives its first ttl",
+                 "[actors][lease]") {
+  enroll(make_registration("a"));
+  const auto fence = view("a").fence;
+  advance(10min);
+  CHECK(word("a") == "running");
+  CHECK(view("a").fence == fence);
+  CHECK(tool.runs.size() == 1);
+  tool.last().finish(make_success("1"));
+  run();
+  CHECK(word("a") == "success");
+}
+
+TEST_CASE_METHOD(node_fixture,
+                 "registry: a lease that is not renewed expires and another worker takes over",
+                 "[actors][lease]") {
+  enroll(make_registration("x"));
+  enroll(make_registration("y"));
+  enroll(make_registration("a")); // Both slots are taken: a stays ready for the strangers.
+  const auto stale = steal("stranger");
+  CHECK(stale.id == "a");
+  advance(29s);
+  CHECK(word("a") == "running");
+  advance(2s);
+  CHECK(word("a") == "ready");
+  const auto fresh = steal("other");
+  CHECK(fresh.id == "a");
+  CHECK(fresh.fence > stale.fence);
+  const auto refused
+    = ask<completion>(to.registry, atom::complete_v, stale, make_success("\"stale\""));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == ec::lease_superseded);
+  const auto renewed = ask<lease>(to.registry, atom::renew_v, stale);
+  CHECK_FALSE(renewed);
+  const auto accepted
+    = ask<completion>(to.registry, atom::complete_v, fresh, make_success("\"fresh\""));
+  CHECK(accepted);
+  CHECK(view("a").outcome_json.find("fresh") != std::string::npos);
+  CHECK(count("a", "process.interrupted") == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "process: lease loss stops the run and writes nothing",
+                 "[actors][lease]") {
+  enroll(make_registration("a"));
+  auto& first = tool.last();
+  const auto fence = view("a").fence;
+  const auto before = history("a");
+  // Another claims to be this owner: the leases of the earlier incarnation are void.
+  caf::scoped_actor usurper{sys};
+  REQUIRE(ask<owner>(to.registry, atom::enlist_v, std::string{"local"},
+                     caf::actor_cast<caf::actor>(usurper.ptr())));
+  CHECK(word("a") == "ready");
+  advance(10s); // The next renewal is refused.
+  CHECK(first.destroyed);
+  CHECK(word("a") == "ready");
+  CHECK(view("a").fence == fence);
+  CHECK(history("a").size() == before.size() + 1);
+  CHECK(history("a").back() == "process.interrupted");
+}
+
+TEST_CASE_METHOD(node_fixture, "process: a result that comes after the lease was lost is dropped",
+                 "[actors][lease]") {
+  enroll(make_registration("a"));
+  auto& first = tool.last();
+  auto late = first.callbacks;
+  caf::scoped_actor usurper{sys};
+  REQUIRE(ask<owner>(to.registry, atom::enlist_v, std::string{"local"},
+                     caf::actor_cast<caf::actor>(usurper.ptr())));
+  late.finished(make_success("\"late\""));
+  late = {};
+  run();
+  CHECK(word("a") == "ready");
+  CHECK(view("a").outcome_json.empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "cancel: a running process is asked and ends cancelled",
+                 "[actors][cancel]") {
+  enroll(make_registration("a"));
+  const auto receipt
+    = ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"a", "enough", false});
+  REQUIRE(receipt);
+  CHECK(receipt->stage == cancel_stage::requested);
+  run();
+  CHECK(tool.last().cancels == 1);
+  CHECK(tool.last().kills == 0);
+  CHECK(word("a") == "cancelled");
+  CHECK(count("a", "process.cancel_requested") == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "cancel: a run that ignores it is killed after the grace",
+                 "[actors][cancel]") {
+  tool.obeys_cancel = false;
+  enroll(make_registration("a"));
+  REQUIRE(ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"a", "enough", false}));
+  run();
+  advance(9'900ms);
+  CHECK(word("a") == "running");
+  CHECK(tool.last().kills == 0);
+  advance(200ms);
+  CHECK(tool.last().kills == 1);
+  CHECK(word("a") == "cancelled");
+}
+
+TEST_CASE_METHOD(node_fixture, "kill: ends a run at once", "[actors][cancel]") {
+  tool.obeys_cancel = false;
+  enroll(make_registration("a"));
+  REQUIRE(ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"a", "now", true}));
+  run();
+  CHECK(tool.last().kills == 1);
+  CHECK(word("a") == "cancelled");
+}
+
+TEST_CASE_METHOD(node_fixture, "cancel: a row that nobody runs is cancelled in the same write",
+                 "[actors][cancel]") {
+  auto later = make_registration("later");
+  later.due_at = time().wall() + 3'600'000;
+  enroll(later);
+  const auto receipt
+    = ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"later", "no", false});
+  REQUIRE(receipt);
+  CHECK(receipt->stage == cancel_stage::done);
+  CHECK(word("later") == "cancelled");
+  const auto again
+    = ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"later", "no", false});
+  REQUIRE(again);
+  CHECK(again->stage == cancel_stage::already_terminal);
+  advance(2h);
+  CHECK(tool.runs.empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "process: an attempt that outlives its timeout fails as timed out",
+                 "[actors][process]") {
+  auto x = make_registration("a");
+  x.timeout_ms = 5'000;
+  enroll(x);
+  advance(4'900ms);
+  CHECK(word("a") == "running");
+  advance(200ms);
+  CHECK(tool.last().cancels == 1);
+  CHECK(word("a") == "failure");
+  CHECK(view("a").outcome_json.find("timed_out") != std::string::npos);
+}
+
+TEST_CASE_METHOD(node_fixture, "process: a retryable failure is tried again after its pause",
+                 "[actors][process]") {
+  auto x = make_registration("a");
+  x.retry.attempts = 2;
+  x.retry.backoff_ms = 10'000;
+  enroll(x);
+  tool.last().finish(make_failure(failure_class::execution, "exit_1", "no", true));
+  run();
+  CHECK(tool.runs.size() == 1);
+  CHECK(view("a").state == process_state::ready);
+  advance(13s); // The pause, and its jitter of a fifth.
+  REQUIRE(tool.runs.size() == 2);
+  CHECK(tool.last().info.attempt == 2);
+  tool.last().finish(make_failure(failure_class::execution, "exit_1", "no", true));
+  run();
+  CHECK(word("a") == "failure");
+  CHECK(count("a", "process.attempt_failed") == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "clock: an hour's jump of the wall clock changes no lease",
+                 "[actors][clock]") {
+  enroll(make_registration("a"));
+  const auto fence = view("a").fence;
+  for (const auto jump : {3'600'000, -7'200'000}) {
+    wall_jump_ms += jump;
+    advance(25s);
+    CHECK(word("a") == "running");
+    CHECK(view("a").fence == fence);
+  }
+  CHECK(tool.runs.size() == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "clock: time does not go back over a restart",
+                 "[actors][clock][restart]") {
+  enroll(make_registration("a"));
+  tool.last().finish(make_success("1"));
+  run();
+  advance(5s);
+  enroll(make_registration("b"));
+  const auto before = view("b").created_at;
+  close();
+  wall_jump_ms -= 3'600'000;
+  open();
+  enroll(make_registration("c"));
+  CHECK(view("c").created_at >= before);
+}
+
+TEST_CASE_METHOD(node_fixture, "node: what a crashed incarnation ran is run again at once",
+                 "[actors][restart]") {
+  enroll(make_registration("a"));
+  const auto fence = view("a").fence;
+  crash();
+  tool.runs.clear();
+  open();
+  REQUIRE(tool.runs.size() == 1);
+  CHECK(tool.last().info.attempt == 2);
+  CHECK(view("a").fence > fence);
+  CHECK(view("a").interruptions == 1);
+  tool.last().finish(make_success("1"));
+  run();
+  CHECK(word("a") == "success");
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a process that keeps crashing its owner is quarantined",
+                 "[actors][restart]") {
+  enroll(make_registration("a"));
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(tool.runs.size() == 1);
+    crash();
+    tool.runs.clear();
+    open();
+  }
+  CHECK(tool.runs.empty());
+  CHECK(word("a") == "quarantined");
+  REQUIRE(ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"a", "give up", false}));
+  CHECK(word("a") == "cancelled");
+}
+
+TEST_CASE_METHOD(node_fixture, "node: an owner-bound process is never run by another incarnation",
+                 "[actors][restart]") {
+  auto x = make_registration("a");
+  x.rule = recovery_rule::owner_bound;
+  enroll(x);
+  REQUIRE(tool.runs.size() == 1);
+  crash();
+  tool.runs.clear();
+  open();
+  CHECK(tool.runs.empty());
+  CHECK(word("a") == "quarantined");
+}
+
+TEST_CASE_METHOD(node_fixture, "drain: waits for what runs and claims nothing new",
+                 "[actors][drain]") {
+  for (const auto* id : {"a", "b", "c"}) {
+    enroll(make_registration(id));
+  }
+  caf::anon_send(node, atom::stop_v, true);
+  run();
+  tool.runs[0]->finish(make_success("1"));
+  run();
+  CHECK(tool.runs.size() == 2);
+  CHECK(word("a") == "success");
+  CHECK(word("c") == "ready");
+  tool.runs[1]->finish(make_success("1"));
+  run();
+  CHECK(word("b") == "success");
+  const auto refused = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"late"});
+  CHECK_FALSE(refused);
+  CHECK(fault.empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "drain: what still runs at the end is released, not interrupted",
+                 "[actors][drain]") {
+  tool.obeys_cancel = false;
+  enroll(make_registration("a"));
+  caf::anon_send(node, atom::stop_v, true);
+  advance(29s);
+  CHECK(word("a") == "running");
+  advance(2s);
+  CHECK(tool.last().destroyed);
+  CHECK(word("a") == "ready");
+  CHECK(view("a").interruptions == 0);
+  CHECK(history("a").back() == "process.released");
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a client of another protocol version is refused",
+                 "[actors][node]") {
+  const auto refused = ask<welcome>(node, atom::hello_v, protocol_version + 1, std::string{"new"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == ec::protocol_mismatch);
+  CHECK(refused.why().text.find("version " + std::to_string(protocol_version + 1))
+        != std::string::npos);
+}
+
+TEST_CASE_METHOD(node_fixture, "registry: one bad item refuses its whole message",
+                 "[actors][registry]") {
+  auto bad = make_registration("b");
+  bad.timeout_ms = -1;
+  const auto refused = ask<registered_list>(
+    to.registry, atom::enroll_v,
+    std::vector<registration>{make_registration("a"), bad, make_registration("c")});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.why().code == ec::bad_request);
+  CHECK(refused.why().text.find("item 2: ") == 0);
+  CHECK_FALSE(store->get("a"));
+  CHECK_FALSE(store->get("c"));
+}
+
+TEST_CASE_METHOD(node_fixture, "registry: a worker that goes down loses its leases at once",
+                 "[actors][registry]") {
+  enroll(make_registration("x"));
+  enroll(make_registration("y"));
+  enroll(make_registration("a"));
+  lease held;
+  {
+    caf::scoped_actor worker{sys};
+    const auto who = ask<owner>(to.registry, atom::enlist_v, std::string{"remote"},
+                                caf::actor_cast<caf::actor>(worker.ptr()));
+    REQUIRE(who);
+    auto rows
+      = ask<claimed_list>(to.registry, atom::claim_v, *who, std::vector<std::string>{"fake"},
+                          std::vector<std::string>{}, std::uint32_t{1});
+    REQUIRE(rows);
+    REQUIRE(rows->items.size() == 1);
+    CHECK(word("a") == "running");
+  }
+  run();
+  CHECK(word("a") == "ready");
+  CHECK(count("a", "process.interrupted") == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "node: every actor answers a snapshot", "[actors][snapshot]") {
+  enroll(make_registration("a"));
+  const auto json = [](const checked<std::string>& text) {
+    REQUIRE(text);
+    return nlohmann::json::parse(*text);
+  };
+  CHECK(json(ask<std::string>(to.registry, atom::snapshot_v)).at("workers").size() == 1);
+  CHECK(json(ask<std::string>(to.watcher, atom::snapshot_v)).at("actor") == "watcher");
+  CHECK(json(ask<std::string>(to.reader, atom::snapshot_v)).at("actor") == "reader");
+  CHECK(json(ask<std::string>(node, atom::snapshot_v)).at("tools") == nlohmann::json{"fake"});
+}

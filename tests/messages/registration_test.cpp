@@ -1,0 +1,114 @@
+#include "messages/registration.hpp"
+
+#include "messages/json_strict.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <random>
+
+using namespace belay;
+
+namespace {
+
+checked<registration> parse(const std::string& text) {
+  auto json = parse_json_strict(text);
+  if (!json) {
+    return json.why();
+  }
+  return parse_registration(*json, recovery_rule::rerunnable);
+}
+
+} // namespace
+
+TEST_CASE("registration: the example of the README reads as it is written", "[messages]") {
+  const auto x = parse(R"({"id": "nightly-7", "input": {"type": "tool_call", "tool": "exec",
+    "args": {"argv": ["tar", "czf", "x"]}}, "queue": "default", "priority": 0,
+    "due": "2026-12-01T03:00:00Z", "timeout_ms": 30000, "retry": {"attempts": 5,
+    "backoff_ms": 1000, "factor": 2, "backoff_max_ms": 60000}, "rule": "rerunnable",
+    "labels": {"team": "x"}})");
+  REQUIRE(x);
+  CHECK(x->id == "nightly-7");
+  CHECK(x->kind == "exec");
+  CHECK(x->due_at == 1'796'094'000'000);
+  CHECK(x->timeout_ms == 30'000);
+  CHECK(x->retry == retry_policy{5, 1'000, 2'000, 60'000});
+  CHECK(x->labels.at("team") == "x");
+}
+
+TEST_CASE("registration: canonical text and hash are pinned", "[messages][golden]") {
+  const auto x = parse(R"({"id": "a", "input": {"type": "tool_call", "tool": "echo", "args":
+    {"b": 1, "a": [true, null, 1.5, "ä"]}}})");
+  REQUIRE(x);
+  CHECK(
+    canonical_text(*x)
+    == R"({"id":"a","input":{"args":{"a":[true,null,1.5,"ä"],"b":1},"tool":"echo",)"
+       R"("type":"tool_call"},"labels":{},"priority":0,"queue":"default","retry":{"attempts":1,)"
+       R"("backoff_max_ms":60000,"backoff_ms":1000,"factor":2},"rule":"rerunnable",)"
+       R"("timeout_ms":0})");
+  // SHA-256 of "abc", FIPS 180-2 appendix B.1.
+  CHECK(hash_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(canonical_text(registration_from_canonical(canonical_text(*x))) == canonical_text(*x));
+}
+
+TEST_CASE("registration: any acceptable one survives writing and reading", "[messages]") {
+  std::mt19937 random{7};
+  const auto number = [&random](int low, int high) {
+    return std::uniform_int_distribution<>{low, high}(random);
+  };
+  for (int i = 0; i < 500; ++i) {
+    registration x;
+    x.id = "id-" + std::to_string(number(0, 1'000'000)) + (number(0, 1) == 0 ? "ü" : "");
+    x.kind = "echo";
+    x.input
+      = nlohmann::json{{"type", "tool_call"}, {"tool", "echo"}, {"args", {{"n", number(0, 9)}}}}
+          .dump();
+    x.queue = "q" + std::to_string(number(0, 9));
+    x.priority = number(-1'000, 1'000);
+    x.due_at = number(0, 1) == 0 ? 0 : 1'700'000'000'000 + number(0, 1'000'000);
+    x.timeout_ms = number(0, 1'000'000);
+    x.retry = {static_cast<std::uint32_t>(number(1, 1'000)), number(0, 10'000),
+               static_cast<std::uint32_t>(number(1'000, 100'000)), number(0, 100'000)};
+    x.rule = number(0, 1) == 0 ? recovery_rule::rerunnable : recovery_rule::owner_bound;
+    x.labels["k" + std::to_string(number(0, 9))] = "v";
+    REQUIRE_FALSE(validate(x));
+    CHECK(registration_from_canonical(canonical_text(x)) == x);
+  }
+}
+
+TEST_CASE("registration: what came over the wire is checked again", "[messages]") {
+  auto x = *parse(R"({"id": "a", "input": {"type": "tool_call", "tool": "echo"}})");
+  const auto refused = [](const registration& bad) {
+    const auto no = validate(bad);
+    return no ? no->text : std::string{};
+  };
+  CHECK(refused(x).empty());
+  auto bad = x;
+  bad.kind = "exec";
+  CHECK(refused(bad).find("input") == 0);
+  bad = x;
+  bad.input = R"({"type": "tool_call", "tool": "echo", "args": {}})";
+  CHECK(refused(bad).find("canonical") != std::string::npos);
+  bad = x;
+  bad.rule = recovery_rule{};
+  CHECK(refused(bad).find("rule") == 0);
+  bad = x;
+  bad.retry.attempts = 0;
+  CHECK(refused(bad).find("retry.attempts: 0") == 0);
+  bad = x;
+  bad.due_at = -1;
+  CHECK(refused(bad).find("due") == 0);
+  bad = x;
+  bad.queue = "";
+  CHECK(refused(bad).find("queue") == 0);
+  bad = x;
+  bad.id.clear();
+  CHECK(refused(bad).find("id: a blank id") == 0);
+}
+
+TEST_CASE("registration: without a default the rule has to be said", "[messages]") {
+  const auto json
+    = nlohmann::json::parse(R"({"id": "a", "input": {"type": "tool_call", "tool": "echo"}})");
+  const auto x = parse_registration(json, std::nullopt);
+  REQUIRE_FALSE(x);
+  CHECK(x.why().text.find("rule: missing") == 0);
+}

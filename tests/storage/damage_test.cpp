@@ -1,0 +1,136 @@
+// Damaged stores: noticed, never believed.
+#include "storage/codec.hpp"
+#include "storage/records.hpp"
+#include "storage/store.hpp"
+#include "tests/support/registrations.hpp"
+#include "tests/support/scratch_directory.hpp"
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <lmdb.h>
+
+using namespace belay;
+
+namespace {
+
+/// Changes one table of a closed store through LMDB itself.
+void tamper(const std::filesystem::path& directory, const char* table,
+            const std::function<void(MDB_txn*, MDB_dbi)>& change) {
+  MDB_env* env = nullptr;
+  REQUIRE(mdb_env_create(&env) == 0);
+  mdb_env_set_maxdbs(env, 32);
+  REQUIRE(mdb_env_open(env, (directory / "belay.mdb").c_str(), MDB_NOSUBDIR, 0600) == 0);
+  MDB_txn* txn = nullptr;
+  MDB_dbi dbi = 0;
+  REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+  change(txn, dbi);
+  REQUIRE(mdb_txn_commit(txn) == 0);
+  mdb_env_close(env);
+}
+
+void put(MDB_txn* txn, MDB_dbi dbi, std::string key, std::string value) {
+  MDB_val k{key.size(), key.data()};
+  MDB_val v{value.size(), value.data()};
+  REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
+}
+
+void erase(MDB_txn* txn, MDB_dbi dbi, std::string key) {
+  MDB_val k{key.size(), key.data()};
+  REQUIRE(mdb_del(txn, dbi, &k, nullptr) == 0);
+}
+
+struct damage_fixture {
+  damage_fixture() {
+    options.directory = directory.path() / "data";
+    storage::store store{options};
+    const std::vector<operation> batch{
+      register_request{{tests::make_registration("a"), tests::make_registration("b")}},
+      claim_request{{"w", 1}, {"fake"}, {}, 1, 1'000}};
+    static_cast<void>(store.apply(batch, {1'000, [] { return 7; }}));
+    REQUIRE(store.check().empty());
+  }
+
+  std::string findings() {
+    const storage::store store{options};
+    std::string text;
+    for (const auto& x : store.check()) {
+      text += x + "\n";
+    }
+    return text;
+  }
+
+  tests::scratch_directory directory;
+  storage::options options;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(damage_fixture, "check: a flipped bit in a record is found by its checksum",
+                 "[storage][damage]") {
+  tamper(options.directory, "head", [](MDB_txn* txn, MDB_dbi dbi) {
+    auto record = storage::encode(storage::head_record{});
+    record[10] = static_cast<char>(record[10] ^ 1);
+    put(txn, dbi, storage::row_key(row_id{1}), record);
+  });
+  CHECK(findings().find("checksum") != std::string::npos);
+  const storage::store store{options};
+  CHECK_THROWS_AS(store.get("a"), storage::error);
+}
+
+TEST_CASE_METHOD(damage_fixture, "check: a missing place in ready is found", "[storage][damage]") {
+  tamper(options.directory, "ready",
+         [](MDB_txn* txn, MDB_dbi dbi) { REQUIRE(mdb_drop(txn, dbi, 0) == 0); });
+  CHECK(findings().find("(I4)") != std::string::npos);
+}
+
+TEST_CASE_METHOD(damage_fixture, "check: a missing lease and a gap in a history are found",
+                 "[storage][damage]") {
+  tamper(options.directory, "lease",
+         [](MDB_txn* txn, MDB_dbi dbi) { erase(txn, dbi, storage::row_key(row_id{1})); });
+  CHECK(findings().find("runs without a lease (I4)") != std::string::npos);
+  tamper(options.directory, "event",
+         [](MDB_txn* txn, MDB_dbi dbi) { erase(txn, dbi, storage::event_key(row_id{1}, 1)); });
+  CHECK(findings().find("has no event 1") != std::string::npos);
+}
+
+TEST_CASE_METHOD(damage_fixture, "check: a wrong counter and a second end are found",
+                 "[storage][damage]") {
+  tamper(options.directory, "counter",
+         [](MDB_txn* txn, MDB_dbi dbi) { REQUIRE(mdb_drop(txn, dbi, 0) == 0); });
+  CHECK(findings().find("there is no counter") != std::string::npos);
+  tamper(options.directory, "event", [](MDB_txn* txn, MDB_dbi dbi) {
+    storage::event_record x;
+    x.type = event_types::completed;
+    x.payload.content = "{}";
+    put(txn, dbi, storage::event_key(row_id{1}, 1), storage::encode(x));
+  });
+  CHECK(findings().find("(I1)") != std::string::npos);
+}
+
+TEST_CASE("codec: the checksum and the byte order are pinned", "[storage][golden]") {
+  CHECK(storage::crc32c("123456789") == 0xE3069283U); // RFC 3720, B.4's generator.
+  CHECK(storage::crc32c("") == 0);
+  CHECK(storage::row_key(row_id{0x0102030405060708}) == "\x01\x02\x03\x04\x05\x06\x07\x08");
+  CHECK(storage::encode_number(1)
+        == std::string("\0\0\0\0\0\0\0\x01", 8) + storage::encode_number(1).substr(8));
+  CHECK(storage::encode(storage::lease_record{}).size() == 57);
+  CHECK(storage::encode(storage::head_record{}).size() == 113);
+}
+
+TEST_CASE("codec: a record that is cut short is refused", "[storage]") {
+  const auto whole = storage::encode(storage::event_record{1, "t", "", {false, "{}"}});
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    CHECK_THROWS_AS(storage::decode_event(std::string_view{whole}.substr(0, length)),
+                    storage::error);
+  }
+  CHECK(storage::decode_event(whole).type == "t");
+}
+
+TEST_CASE("codec: keys sort by time and by priority", "[storage]") {
+  using storage::encode;
+  using storage::ready_place;
+  CHECK(storage::time_key(255, row_id{9}) < storage::time_key(256, row_id{1}));
+  CHECK(encode(ready_place{1, 1, 5, 99, row_id{9}}) < encode(ready_place{1, 1, -5, 1, row_id{1}}));
+  CHECK(encode(ready_place{1, 1, 0, 1, row_id{9}}) < encode(ready_place{1, 1, 0, 2, row_id{1}}));
+}

@@ -1,0 +1,160 @@
+#include "tests/support/program.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <poll.h>
+#include <stdexcept>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace belay::tests {
+
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& argv) {
+  std::vector<char*> result;
+  for (const auto& word : argv) {
+    result.push_back(const_cast<char*>(word.c_str()));
+  }
+  result.push_back(nullptr);
+  return result;
+}
+
+int code_of(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+struct pipe_pair {
+  pipe_pair() {
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+      throw std::runtime_error{"pipe"};
+    }
+  }
+  std::array<int, 2> ends{};
+};
+
+} // namespace
+
+program_result run_program(const std::vector<std::string>& argv, const std::string& input) {
+  const pipe_pair in;
+  const pipe_pair out;
+  const pipe_pair err;
+  auto words = pointers(argv);
+  const auto child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(in.ends[0], 0);
+    dup2(out.ends[1], 1);
+    dup2(err.ends[1], 2);
+    execvp(words[0], words.data());
+    _exit(127);
+  }
+  close(in.ends[0]);
+  close(out.ends[1]);
+  close(err.ends[1]);
+  std::signal(SIGPIPE, SIG_IGN);
+  // Inputs of tests fit into a pipe.
+  if (!input.empty() && write(in.ends[1], input.data(), input.size()) < 0) {
+    throw std::runtime_error{"cannot write the input"};
+  }
+  close(in.ends[1]);
+  program_result result;
+  std::array<pollfd, 2> watched{{{out.ends[0], POLLIN, 0}, {err.ends[0], POLLIN, 0}}};
+  std::array<std::string*, 2> texts{&result.out, &result.err};
+  for (int open = 2; open > 0;) {
+    poll(watched.data(), watched.size(), -1);
+    for (std::size_t i = 0; i < watched.size(); ++i) {
+      if (watched[i].fd < 0 || watched[i].revents == 0) {
+        continue;
+      }
+      std::array<char, 65'536> room{};
+      const auto count = read(watched[i].fd, room.data(), room.size());
+      if (count > 0) {
+        texts[i]->append(room.data(), static_cast<std::size_t>(count));
+      } else {
+        close(watched[i].fd);
+        watched[i].fd = -1;
+        --open;
+      }
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  result.code = code_of(status);
+  return result;
+}
+
+program_result run_belay(std::vector<std::string> arguments, const std::string& input) {
+  arguments.insert(arguments.begin(), BELAY_PROGRAM);
+  return run_program(arguments, input);
+}
+
+void let_pass(std::chrono::milliseconds length) {
+  poll(nullptr, 0, static_cast<int>(length.count()));
+}
+
+node_process::node_process(std::filesystem::path directory, std::vector<std::string> settings)
+  : directory_{std::move(directory)}, settings_{std::move(settings)} {
+  start();
+}
+
+node_process::~node_process() {
+  if (running()) {
+    end(SIGKILL);
+  }
+}
+
+void node_process::start() {
+  std::vector<std::string> argv{BELAY_PROGRAM,       "node",  "--data",
+                                directory_.string(), "--set", "log.level=error"};
+  for (const auto& x : settings_) {
+    argv.insert(argv.end(), {"--set", x});
+  }
+  auto words = pointers(argv);
+  // Clients must not find the address of the one before.
+  std::filesystem::remove(directory_ / "node.json");
+  os_pid_ = fork();
+  if (os_pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+}
+
+int node_process::end(int number) {
+  kill(os_pid_, number);
+  int status = 0;
+  waitpid(os_pid_, &status, 0);
+  os_pid_ = -1;
+  return code_of(status);
+}
+
+program_result
+node_process::ask(std::vector<std::string> arguments, const std::string& input) const {
+  arguments.insert(arguments.begin() + 1,
+                   {"--data", directory_.string(), "--connect-timeout", "20s"});
+  return run_belay(std::move(arguments), input);
+}
+
+std::vector<int> processes_with(const std::string& variable) {
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator{"/proc"}) {
+    const auto name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    std::ifstream in{entry.path() / "environ", std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (text.find(variable) != std::string::npos) {
+      found.push_back(std::stoi(name));
+    }
+  }
+  return found;
+}
+
+} // namespace belay::tests

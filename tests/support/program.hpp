@@ -1,0 +1,56 @@
+// The belay program as a person runs it: real processes, real files.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace belay::tests {
+
+struct program_result {
+  /// The exit code, or 128 + the signal.
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+/// Runs a program to its end and returns what it said.
+program_result run_program(const std::vector<std::string>& argv, const std::string& input = {});
+
+/// Runs `belay` with these arguments.
+program_result run_belay(std::vector<std::string> arguments, const std::string& input = {});
+
+/// Waits; for tests whose subject is an instant, never to let something happen.
+void let_pass(std::chrono::milliseconds length);
+
+/// A node in a process of its own on one data directory.
+class node_process {
+public:
+  node_process(std::filesystem::path directory, std::vector<std::string> settings);
+  ~node_process();
+  node_process(const node_process&) = delete;
+  node_process& operator=(const node_process&) = delete;
+
+  void start();
+  /// Sends a signal; returns the exit code (128 + signal when it was killed).
+  int end(int number);
+  [[nodiscard]] bool running() const {
+    return os_pid_ > 0;
+  }
+  [[nodiscard]] int os_pid() const {
+    return os_pid_;
+  }
+  /// Runs a client command against this node.
+  program_result ask(std::vector<std::string> arguments, const std::string& input = {}) const;
+
+private:
+  std::filesystem::path directory_;
+  std::vector<std::string> settings_;
+  int os_pid_ = -1;
+};
+
+/// Returns the pids whose environment holds `NAME=value` (/proc).
+std::vector<int> processes_with(const std::string& variable);
+
+} // namespace belay::tests
