@@ -4,6 +4,7 @@
 #include "messages/wire_error.hpp"
 
 #include <caf/io/middleman.hpp>
+#include <caf/sec.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <chrono>
 #include <optional>
@@ -17,9 +18,9 @@ namespace {
 /// How long an operation may take that waits for nothing but the disk.
 constexpr milliseconds operation_deadline{30'000};
 /// One held request; longer waits are made of several, so that a lost node is noticed.
-constexpr duration_ms wait_slice_ms = 20'000;
+constexpr duration_ms wait_slice_ms = 4'000;
 /// What an answer may take beyond the time it was asked to wait.
-constexpr milliseconds answer_margin{10'000};
+constexpr milliseconds answer_margin{3'000};
 
 } // namespace
 
@@ -35,7 +36,12 @@ checked<Answer> client::impl::ask(const Handle& to, milliseconds deadline, Ts&&.
   (*self)
     ->request(to, deadline, std::forward<Ts>(content)...)
     .receive([&result](Answer& x) { result.emplace(std::move(x)); },
-             [&result](const caf::error& x) { result.emplace(to_refusal(x)); });
+             [&result](const caf::error& x) {
+               // CAF does not fail a request when its node is lost: only the deadline tells.
+               result.emplace(x == caf::sec::request_timeout
+                                ? refusal{ec::shutting_down, "the node does not answer"}
+                                : to_refusal(x));
+             });
   return std::move(*result);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint32_t events_page = 500;
 /// How long one request of `events --follow` is held by the node.
-constexpr duration_ms follow_slice_ms = 20'000;
+constexpr duration_ms follow_slice_ms = 4'000;
 
 struct list_options {
   list_query query;

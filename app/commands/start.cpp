@@ -1,8 +1,10 @@
 // belay start: registers processes.
 #include "app/commands/commands.hpp"
+#include "messages/did_you_mean.hpp"
 #include "messages/json_strict.hpp"
 #include "messages/time.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -292,6 +294,11 @@ exit_code start(const common_options& common, const start_options& x) {
     item.id = make_process_id();
   }
   const auto client = connect(common);
+  const auto& tools = client->tools();
+  if (!common.quiet && std::find(tools.begin(), tools.end(), item.kind) == tools.end()) {
+    print_error("note: no worker of this node offers '" + item.kind
+                + "'; the process waits until one does" + suggestion(item.kind, tools));
+  }
   print_registered(common, expect(client->enroll({std::move(item)})));
   return exit_code::success;
 }

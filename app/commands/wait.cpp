@@ -36,17 +36,24 @@ void print_outcome(const common_options& common, const outcome_view& x) {
 exit_code wait(const common_options& common, const wait_options& x) {
   using clock = std::chrono::steady_clock;
   const auto patience = x.timeout.empty() ? 0 : parse_duration_flag("--timeout", x.timeout);
-  const auto client = connect(common);
+  auto client = connect(common);
   const auto start = clock::now();
   auto worst = exit_code::success;
   for (const auto& id : x.ids) {
-    duration_ms left = 0;
-    if (!x.timeout.empty()) {
-      const auto spent
-        = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start).count();
-      left = std::max<duration_ms>(patience - spent, 1);
+    const auto ask = [&] {
+      duration_ms left = 0;
+      if (!x.timeout.empty()) {
+        const auto spent
+          = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start).count();
+        left = std::max<duration_ms>(patience - spent, 1);
+      }
+      return client->wait(id, left);
+    };
+    auto ended = ask();
+    while (!ended && ended.why().code == ec::shutting_down) {
+      client = connect(common); // A node that is started again goes on with it.
+      ended = ask();
     }
-    auto ended = client->wait(id, left);
     if (!ended && ended.why().code == ec::timed_out) {
       throw command_failure{exit_code::timed_out, "'" + id + "' has no outcome after " + x.timeout};
     }

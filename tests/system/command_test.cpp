@@ -2,8 +2,10 @@
 #include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <future>
 #include <nlohmann/json.hpp>
 
 using namespace belay;
@@ -138,6 +140,31 @@ TEST_CASE_METHOD(node_fixture, "node: SIGTERM drains and a stopped node is said 
   CHECK(node.ask({"wait", "short"}).code == 0);
   const auto x = nlohmann::json::parse(node.ask({"get", "short", "-o", "json"}).out);
   CHECK(x.at("interruptions") == 0);
+}
+
+TEST_CASE_METHOD(node_fixture, "wait and follow: go on when the node is killed and started again",
+                 "[system][cli]") {
+  REQUIRE(node.ask({"start", "--id", "long", "exec", "--", "sleep", "1"}).code == 0);
+  auto waited = std::async(std::launch::async, [this] { return node.ask({"wait", "long"}); });
+  auto followed = std::async(std::launch::async, [this] {
+    return node.ask({"events", "--follow", "long"});
+  });
+  for (std::string seen; seen.find("process.started") == std::string::npos;) {
+    seen = node.ask({"events", "long"}).out;
+  }
+  node.end(SIGKILL);
+  node.start();
+  CHECK(waited.get().code == 0);
+  const auto history = followed.get();
+  CHECK(history.code == 0);
+  // Neither gap nor repeat: registered, started, interrupted, started, completed.
+  CHECK(std::count(history.out.begin(), history.out.end(), '\n') == 5);
+}
+
+TEST_CASE_METHOD(node_fixture, "start: a tool that nobody offers is pointed out", "[system][cli]") {
+  const auto got = node.ask({"start", "--id", "x", "slep"});
+  CHECK(got.code == 0);
+  CHECK(got.err.find("did you mean 'sleep'?") != std::string::npos);
 }
 
 TEST_CASE("run: one program, its output and its outcome", "[system][cli]") {
