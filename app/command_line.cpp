@@ -13,7 +13,7 @@ namespace belay::app {
 
 namespace {
 
-constexpr const char* version_text = "belay 0.1.0 (registry protocol 1, store format 1)";
+constexpr const char* version_text = "belay 0.1.0 (registry protocol 2, store format 2)";
 
 exit_code run(const command_action& action) {
   try {
@@ -59,6 +59,9 @@ int run_command_line(int argc, char** argv,
   add_wait_command(app, common, action);
   add_show_commands(app, common, action);
   add_cancel_commands(app, common, action);
+  add_upkeep_commands(app, common, action);
+  add_session_commands(app, common, action);
+  add_store_commands(app, common, action);
   add_run_command(app, common, action);
   add_config_command(app, common, action);
   std::vector<std::string> names;

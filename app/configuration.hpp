@@ -30,6 +30,18 @@ struct configuration {
   std::int64_t store_event_max = 65'536;
   std::int64_t store_outcome_max = 4LL << 20;
 
+  std::int64_t store_wakes_max = 1'000'000;
+  std::int64_t store_wake_attempts_max = 20;
+  duration_ms store_wake_age_max = 7LL * 24 * 3'600'000;
+
+  duration_ms retention_success = 0;
+  duration_ms retention_failure = 0;
+  duration_ms retention_cancelled = 0;
+  duration_ms retention_abandoned = 0;
+  duration_ms retention_tombstone = 0;
+  std::int64_t retention_bytes_max = 0;
+  std::int64_t retention_batch = 200;
+
   std::int64_t registry_batch_ops_max = 1'024;
   std::int64_t registry_batch_bytes_max = 8LL << 20;
   std::int64_t registry_readers = 2;

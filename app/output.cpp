@@ -99,6 +99,38 @@ nlohmann::json view_json(const process_view& x, timestamp_ms now) {
     result["registration"] = nlohmann::json::parse(x.registration_json);
     result["registration_hash"] = x.registration_hash;
   }
+  const auto given = [&result](const char* key, const std::string& text) {
+    if (!text.empty()) {
+      result[key] = text;
+    }
+  };
+  given("label", x.label);
+  given("definition", x.definition);
+  given("wake", x.wake_session);
+  if (!x.observers.empty()) {
+    result["observers"] = x.observers;
+  }
+  if (!x.external_ref.empty()) {
+    result["external_ref"] = nlohmann::json::parse(x.external_ref);
+  }
+  if (!x.abandon.empty()) {
+    result["abandon"] = nlohmann::json::parse(x.abandon);
+  }
+  if (!x.first_owner.name.empty()) {
+    result["first_started"] = {{"owner", x.first_owner.name},
+                               {"incarnation", x.first_owner.incarnation},
+                               {"fence", static_cast<std::uint64_t>(x.first_fence)},
+                               {"at", format_time(x.started_at)}};
+  }
+  if (x.waiting.until.kind != wait_kind::none) {
+    result["waiting"] = {{"for", to_string(x.waiting.until.kind)},
+                         {"name", x.waiting.until.name},
+                         {"ordinal", x.waiting.until.ordinal},
+                         {"since", format_time(x.waiting.since)}};
+    if (x.waiting.until.deadline != 0) {
+      result["waiting"]["deadline"] = format_time(x.waiting.until.deadline);
+    }
+  }
   if (!x.outcome_json.empty()) {
     result["outcome"] = nlohmann::json::parse(x.outcome_json);
   }
@@ -130,6 +162,16 @@ void print_view(const process_view& x, timestamp_ms now) {
   if (!x.holder.name.empty()) {
     row("lease", x.holder.name + "#" + std::to_string(x.holder.incarnation) + " until "
                    + format_time(x.lease_expires_at));
+  }
+  if (x.waiting.until.kind != wait_kind::none) {
+    row("waiting", to_string(x.waiting.until.kind) + " " + x.waiting.until.name + " since "
+                     + format_time(x.waiting.since));
+  }
+  if (!x.external_ref.empty()) {
+    row("outside", x.external_ref);
+  }
+  if (!x.abandon.empty()) {
+    row("abandon", x.abandon);
   }
   if (x.cancel_requested || x.kill_requested) {
     row("asked to end", x.kill_requested ? "kill" : "cancel");

@@ -47,6 +47,16 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.store.events_max = as<std::uint64_t>(settings.store_events_max);
   x.store.event_bytes_max = as<std::size_t>(settings.store_event_max);
   x.store.outcome_bytes_max = as<std::size_t>(settings.store_outcome_max);
+  x.store.wakes_max = as<std::uint64_t>(settings.store_wakes_max);
+  x.store.wake_attempts_max = as<std::uint32_t>(settings.store_wake_attempts_max);
+  x.store.wake_age_max = settings.store_wake_age_max;
+  x.retention = {settings.retention_success,
+                 settings.retention_failure,
+                 settings.retention_cancelled,
+                 settings.retention_abandoned,
+                 settings.retention_tombstone,
+                 as<std::uint64_t>(settings.retention_bytes_max),
+                 as<std::uint32_t>(settings.retention_batch)};
   x.store.registration.id_bytes_max = as<std::size_t>(settings.registration_id_max);
   x.store.registration.input_bytes_max = as<std::size_t>(settings.registration_input_max);
   x.store.registration.labels_max = as<std::size_t>(settings.registration_labels_max);

@@ -11,7 +11,7 @@ struct words {
   const char* sentence;
 };
 
-constexpr std::array<words, 13> table{{
+constexpr std::array<words, 19> table{{
   {"none", "nothing is wrong"},
   {"unknown_process", "no process has this id"},
   {"registration_conflict", "the id is taken by another registration"},
@@ -25,8 +25,14 @@ constexpr std::array<words, 13> table{{
   {"outcome_unknown", "the write may or may not have happened; repeat it with the same id or key"},
   {"protocol_mismatch", "client and node speak different versions of the protocol"},
   {"timed_out", "there was no answer in time"},
+  {"pruned", "the process had its outcome and is no longer kept"},
+  {"authority_refused", "this authority may not complete this process"},
+  {"already_set", "another value was set first and stands"},
+  {"wrong_state", "the process is not in a state in which this can be done"},
+  {"exhausted", "a number that only rises has reached its end"},
+  {"unknown_observer", "the session does not observe this process"},
 }};
-static_assert(table.size() == static_cast<std::size_t>(ec::timed_out) + 1);
+static_assert(table.size() == static_cast<std::size_t>(ec::unknown_observer) + 1);
 
 const words& lookup(ec code) {
   static constexpr words unknown{"unknown", "a code of another version"};

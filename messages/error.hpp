@@ -38,6 +38,18 @@ enum class ec : std::uint8_t {
   protocol_mismatch = 11,
   /// The deadline passed before there was an answer.
   timed_out = 12,
+  /// The process had its outcome and was pruned; only its tombstone is left.
+  pruned = 13,
+  /// The authority named may not complete this process without its lease.
+  authority_refused = 14,
+  /// Another value was set first, and the first one stands.
+  already_set = 15,
+  /// The process is not in a state in which this can be done; the text names both.
+  wrong_state = 16,
+  /// A number that only rises has reached its end.
+  exhausted = 17,
+  /// The session does not observe this process.
+  unknown_observer = 18,
 };
 
 /// Returns the stable name of a code, as in "unknown_process".

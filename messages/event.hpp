@@ -56,6 +56,16 @@ inline constexpr const char* completed = "process.completed";
 inline constexpr const char* failed = "process.failed";
 inline constexpr const char* cancelled = "process.cancelled";
 inline constexpr const char* abandoned = "process.abandoned";
+inline constexpr const char* abandon_requested = "process.abandon_requested";
+inline constexpr const char* external_ref_set = "process.external_ref_set";
+inline constexpr const char* observer_added = "process.observer_added";
+inline constexpr const char* observer_removed = "process.observer_removed";
+inline constexpr const char* wake_retargeted = "process.wake_retargeted";
+inline constexpr const char* waiting = "process.waiting";
+inline constexpr const char* resumed = "process.resumed";
+inline constexpr const char* unquarantined = "process.unquarantined";
+/// Before a signal's name: "signal.approved".
+inline constexpr const char* signal_prefix = "signal.";
 } // namespace event_types
 
 } // namespace belay

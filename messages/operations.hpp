@@ -7,6 +7,9 @@
 #include "messages/outcome.hpp"
 #include "messages/process_view.hpp"
 #include "messages/registration.hpp"
+#include "messages/sessions.hpp"
+#include "messages/upkeep.hpp"
+#include "messages/waiting.hpp"
 
 #include <variant>
 #include <vector>
@@ -41,13 +44,20 @@ struct renew_request {
 
 /// Gives the row back before the lease ends: ready again at once, no interruption counted. A stale
 /// lease changes nothing. Answer: `done`.
+///
+/// An owner-bound row that was started ends `abandoned`: nobody else may go on with it.
 struct release_request {
   lease held;
   std::string reason;
+  /// False: the run never began, so that the row is as if it had not been claimed.
+  bool started = true;
 };
 
-/// Appends an event. With a lease it is fenced. Same key and payload again: the first event; same
-/// key, other payload: `event_conflict`. Types that begin with "process." are refused.
+/// Appends an event. With a lease it is fenced. In this order: same key and payload again: the
+/// first event; same key, other payload: `event_conflict`; a type that is not declared (a fenced
+/// one may be any but "process." and "signal."), or a payload that does not fit the type's schema:
+/// `bad_request`; a process that has its outcome: `already_terminal`. An event with wake semantics
+/// puts a wake into the outbox, a signal wakes who waits for it, in the same transaction.
 /// Answer: the `event`.
 struct append_request {
   process_id id;
@@ -102,7 +112,9 @@ struct void_request {
   std::string reason;
 };
 
-/// Ends leases past their expiry, oldest first, `max` at most. Answer: `done`.
+/// Ends leases past their expiry, wakes parked rows whose deadline has come, gives wakes up that
+/// are too old; oldest first, `max` of each at most. Answer: `done` with the number of leases
+/// ended.
 struct expire_request {
   std::uint32_t max = 256;
 };
@@ -114,9 +126,13 @@ struct recover_request {
   duration_ms ttl = 0;
 };
 
-using operation = std::variant<register_request, claim_request, renew_request, release_request,
-                               append_request, complete_request, cancel_request, enlist_request,
-                               void_request, expire_request, recover_request>;
+using operation
+  = std::variant<register_request, claim_request, renew_request, release_request, append_request,
+                 complete_request, cancel_request, enlist_request, void_request, expire_request,
+                 recover_request, park_request, observe_request, transfer_request,
+                 forget_session_request, retarget_request, take_wakes_request, settle_wake_request,
+                 external_ref_request, settle_request, abandon_request, requeue_request,
+                 again_request, prune_request, compact_request>;
 
 // -- answers ----------------------------------------------------------------------------------
 
@@ -152,6 +168,8 @@ struct claimed {
   std::uint32_t interruptions = 0;
   /// A cancel that was asked for while an earlier owner ran it.
   bool cancel_requested = false;
+  /// Of a row that was parked: why it is ready again, as JSON text (`process.resumed`); else empty.
+  std::string woken;
 };
 
 template <class Inspector>
@@ -160,7 +178,7 @@ typename Inspector::result_type inspect(Inspector& f, claimed& x) {
   return inspection::object(f, "claimed", field("held", x.held),
                             field("registration", x.registration_json), field("attempt", x.attempt),
                             field("interruptions", x.interruptions),
-                            field("cancel_requested", x.cancel_requested));
+                            field("cancel_requested", x.cancel_requested), field("woken", x.woken));
 }
 
 struct claimed_list {
@@ -180,6 +198,8 @@ enum class completion_status : std::uint8_t {
   already_applied = 2,
   /// A retryable failure: the row is ready again at `retry_at`.
   retry_scheduled = 3,
+  /// The outcome is kept, and recorded once the children that it waits for have ended.
+  closing = 4,
 };
 
 struct completion {
@@ -230,7 +250,8 @@ typename Inspector::result_type inspect(Inspector& f, done& x) {
 }
 
 using answer = std::variant<refusal, registered_list, claimed_list, lease, event, completion,
-                            cancel_receipt, owner, done>;
+                            cancel_receipt, owner, done, park_receipt, session_report, wake_list,
+                            abandon_receipt, prune_report>;
 
 /// How a process ended, as a waiter is told.
 struct outcome_view {

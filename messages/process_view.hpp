@@ -3,6 +3,7 @@
 
 #include "messages/ids.hpp"
 #include "messages/outcome.hpp"
+#include "messages/waiting.hpp"
 
 #include <map>
 #include <vector>
@@ -57,6 +58,23 @@ struct process_view {
   /// The holder while running; the name is empty otherwise.
   owner holder;
   timestamp_ms lease_expires_at = 0;
+  /// Rises with every change of any process: a position in the change feed.
+  std::uint64_t change = 0;
+  std::string originator;
+  std::string label;
+  std::string definition;
+  /// What it waits for; kind `none` when it does not.
+  wait_view waiting;
+  /// Who ran it first, under which fence; the name is empty when nobody did yet. The time is
+  /// `started_at`.
+  owner first_owner;
+  fencing_token first_fence{};
+  /// Filled by `get` only: the session that it wakes, and, as JSON text or empty, the external
+  /// reference and the abandon request.
+  std::string wake_session;
+  std::string external_ref;
+  std::string abandon;
+  std::vector<std::string> observers;
   /// Filled by `get` only: the canonical registration, its hash, and the outcome as JSON text.
   std::string registration_json;
   std::string registration_hash;
@@ -75,6 +93,11 @@ typename Inspector::result_type inspect(Inspector& f, process_view& x) {
     field("interruptions", x.interruptions), field("fence", x.fence), field("last_seq", x.last_seq),
     field("cancel_requested", x.cancel_requested), field("kill_requested", x.kill_requested),
     field("holder", x.holder), field("lease_expires_at", x.lease_expires_at),
+    field("change", x.change), field("originator", x.originator), field("label", x.label),
+    field("definition", x.definition), field("waiting", x.waiting),
+    field("first_owner", x.first_owner), field("first_fence", x.first_fence),
+    field("wake_session", x.wake_session), field("external_ref", x.external_ref),
+    field("abandon", x.abandon), field("observers", x.observers),
     field("registration", x.registration_json), field("registration_hash", x.registration_hash),
     field("outcome", x.outcome_json));
 }
@@ -89,6 +112,20 @@ struct list_query {
   std::string state;
   std::string kind;
   std::string queue;
+  /// Words of registration; empty means any.
+  std::string originator;
+  std::string label;
+  std::string definition;
+  std::string parent;
+  /// The session that must observe it; empty means any.
+  std::string observer;
+  /// Ids that begin with this.
+  std::string id_prefix;
+  /// Labels that must be there with these values.
+  std::map<std::string, std::string> labels;
+  /// Registered at or after, and before; 0 means no bound.
+  timestamp_ms created_from = 0;
+  timestamp_ms created_before = 0;
   /// Most rows to return: 1 to 1,000.
   std::uint32_t limit = 50;
   /// Only rows older than this one (the `next` of the page before); 0 begins at the newest.
@@ -98,9 +135,42 @@ struct list_query {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, list_query& x) {
   using inspection::field;
-  return inspection::object(f, "list_query", field("state", x.state), field("kind", x.kind),
-                            field("queue", x.queue), field("limit", x.limit),
-                            field("after", x.after));
+  return inspection::object(
+    f, "list_query", field("state", x.state), field("kind", x.kind), field("queue", x.queue),
+    field("originator", x.originator), field("label", x.label), field("definition", x.definition),
+    field("parent", x.parent), field("observer", x.observer), field("id_prefix", x.id_prefix),
+    field("labels", x.labels), field("created_from", x.created_from),
+    field("created_before", x.created_before), field("limit", x.limit), field("after", x.after));
+}
+
+/// One process that has changed, at its place in the feed.
+struct change {
+  std::uint64_t position = 0;
+  process_view process;
+  /// Of a pruned process: only `process.id` is set.
+  bool pruned = false;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, change& x) {
+  using inspection::field;
+  return inspection::object(f, "change", field("position", x.position), field("process", x.process),
+                            field("pruned", x.pruned));
+}
+
+/// A stretch of the change feed. Each process stands in the feed once, at its last change.
+struct change_page {
+  std::vector<change> changes;
+  /// Where to go on.
+  std::uint64_t next = 0;
+  bool more = false;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, change_page& x) {
+  using inspection::field;
+  return inspection::object(f, "change_page", field("changes", x.changes), field("next", x.next),
+                            field("more", x.more));
 }
 
 struct process_page {

@@ -13,7 +13,7 @@
 namespace belay {
 
 /// What two programs must agree on to talk at all; compared in `hello`.
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 
 /// Part of every interface: the actor's state as JSON text, see inspect_json.hpp.
 using observed_actor = caf::typed_actor<caf::replies_to<atom::snapshot>::with<std::string>>;
@@ -67,13 +67,54 @@ using registry_actor = caf::typed_actor<
   caf::replies_to<atom::renew, lease>::with<lease>,
   // Gives a row back. A stale lease changes nothing.
   caf::replies_to<atom::release, lease, std::string>::with<done>,
-  // Appends an event. Refuses with `unknown_process`, `bad_request`, `event_conflict`,
-  // `lease_superseded`, `already_terminal`.
+  // Gives the row back before the run has begun: it is as if it had not been claimed.
+  caf::replies_to<atom::release, lease>::with<done>,
+  // Gives the lease back and waits for a condition. Refuses with `lease_superseded`, `bad_request`,
+  // `unknown_process`.
+  caf::replies_to<atom::park, lease, wait_condition>::with<park_receipt>,
+  // Appends an event. Refuses with `unknown_process`, `pruned`, `lease_superseded`,
+  // `event_conflict`, `bad_request` (undeclared type, payload that does not fit),
+  // `already_terminal`, `overloaded`.
   caf::replies_to<atom::append, append_request>::with<event>,
   // Ends an attempt. Refuses with `lease_superseded`, `bad_request`.
   caf::replies_to<atom::complete, lease, outcome>::with<completion>,
-  // Asks for a process's end. Refuses with `unknown_process`.
+  // Asks for a process's end. Refuses with `unknown_process`, `pruned`, `bad_request`.
   caf::replies_to<atom::cancel, cancel_request>::with<cancel_receipt>,
+  // Completes a process without its lease, under a named authority. Refuses with
+  // `authority_refused`, `already_terminal`, `unknown_process`, `pruned`, `bad_request`.
+  caf::replies_to<atom::settle, settle_request>::with<completion>,
+  // Authorises that a process be given up once nobody holds it. Refuses with `already_set`,
+  // `already_terminal`, `unknown_process`, `pruned`, `bad_request`.
+  caf::replies_to<atom::abandon, abandon_request>::with<abandon_receipt>,
+  // Lets a quarantined or delayed process run now. Refuses with `wrong_state`, `unknown_process`,
+  // `pruned`, `exhausted`.
+  caf::replies_to<atom::requeue, requeue_request>::with<done>,
+  // Registers a finished process anew under another id. Refuses with `wrong_state` and what
+  // registering refuses.
+  caf::replies_to<atom::again, again_request>::with<registered_list>,
+  // Sets the external reference; the first one stands. Refuses with `already_set`,
+  // `unknown_process`, `pruned`, `bad_request`.
+  caf::replies_to<atom::reference, external_ref_request>::with<done>,
+  // Adds or removes an observer. Refuses with `unknown_process`, `pruned`, `bad_request`,
+  // `overloaded`.
+  caf::replies_to<atom::observe, observe_request>::with<done>,
+  // Moves observation from one session to another, all or none. Refuses with `unknown_observer`,
+  // `unknown_process`, `pruned`, `bad_request`.
+  caf::replies_to<atom::transfer, transfer_request>::with<done>,
+  // Forgets a session as observer and wake target. Refuses with `bad_request`.
+  caf::replies_to<atom::forget, std::string>::with<session_report>,
+  // Sets another wake target. Refuses with `already_terminal`, `unknown_process`, `pruned`,
+  // `bad_request`.
+  caf::replies_to<atom::retarget, retarget_request>::with<done>,
+  // Takes wakes of a session. Refuses with `bad_request`.
+  caf::replies_to<atom::wakes, take_wakes_request>::with<wake_list>,
+  // Settles a wake. Refuses with `lease_superseded` (another receiver has it), `wrong_state`,
+  // `bad_request`.
+  caf::replies_to<atom::settle, settle_wake_request>::with<done>,
+  // Deletes finished processes, a bounded number in one message. Refuses with `bad_request`.
+  caf::replies_to<atom::prune, prune_request>::with<prune_report>,
+  // Forgets old tombstones. Refuses with `bad_request`.
+  caf::replies_to<atom::compact, compact_request>::with<done>,
   // Enlists a sweeper under its owner name: a new incarnation, earlier leases of it are void. The
   // registry monitors the actor, a sweeper; when it goes down its leases are void at once.
   caf::replies_to<atom::enlist, std::string, caf::actor>::with<owner>,
@@ -97,6 +138,20 @@ using reader_actor = caf::typed_actor<
   // The events after a sequence number, oldest first, limit at most. Refuses with
   // `unknown_process`.
   caf::replies_to<atom::events, process_id, event_seq, std::uint32_t>::with<event_page>,
+  // The last events, oldest first. Refuses as above.
+  caf::replies_to<atom::recent, process_id, std::uint32_t>::with<event_page>,
+  // How many events of a type there are up to and including a sequence number. Refuses as above.
+  caf::replies_to<atom::count, process_id, std::string, event_seq>::with<std::uint64_t>,
+  // The change feed after a position, oldest first; every process stands in it once, at its last
+  // change. Refuses with `bad_request`.
+  caf::replies_to<atom::changes, std::uint64_t, std::uint32_t>::with<change_page>,
+  // How many live processes run each definition (without one: each kind).
+  caf::replies_to<atom::reference>::with<process_counts>,
+  // Wakes, oldest first. Refuses with `bad_request`.
+  caf::replies_to<atom::wakes, wakes_query>::with<wake_list>,
+  // A full scan of the live store: every checksum, index and invariant. Takes its time; one reader
+  // is busy with it.
+  caf::replies_to<atom::check>::with<check_report>,
   // How many processes there are in each state.
   caf::replies_to<atom::count>::with<process_counts>>::extend_with<observed_actor>;
 
@@ -109,6 +164,12 @@ using watcher_actor = caf::typed_actor<
   // page after the given time. Refuses with `unknown_process`, `overloaded`.
   caf::replies_to<atom::follow, process_id, event_seq, std::uint32_t,
                   duration_ms>::with<event_page>,
+  // Answers with the first event of a type after a sequence number. Refuses with `timed_out`,
+  // `unknown_process`, `pruned`, `already_terminal` (none will come any more), `overloaded`.
+  caf::replies_to<atom::follow, process_id, std::string, event_seq, duration_ms>::with<event>,
+  // Answers once a session has a wake that may be taken: 1, or 0 after the given time. Refuses with
+  // `overloaded`.
+  caf::replies_to<atom::wakes, std::string, duration_ms>::with<done>,
   // From the registry, after each commit: rows with something new.
   caf::reacts_to<atom::changed, std::vector<row_id>>,
   // INTERNAL: the earliest deadline has passed.

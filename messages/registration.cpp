@@ -2,6 +2,8 @@
 
 #include "messages/json_strict.hpp"
 #include "messages/names.hpp"
+#include "messages/schema.hpp"
+#include "messages/selector.hpp"
 #include "messages/time.hpp"
 
 #include <algorithm>
@@ -20,8 +22,16 @@ constexpr name_table<recovery_rule, 3> rules{{
   {recovery_rule::externally_owned, "externally_owned"},
 }};
 
+constexpr name_table<close_policy, 3> policies{{
+  {close_policy::cancel, "cancel"},
+  {close_policy::abandon, "abandon"},
+  {close_policy::await, "await"},
+}};
+
 constexpr std::int32_t priority_max = 1'000;
 constexpr std::uint32_t attempts_max = 1'000;
+/// Of runs, interrupted ones included.
+constexpr std::uint32_t attempts_bound = 1'000'000;
 constexpr duration_ms backoff_first_max = 24LL * 3'600 * 1'000;
 constexpr duration_ms backoff_longest_max = 7LL * 24 * 3'600 * 1'000;
 constexpr std::uint32_t factor_permille_max = 100'000;
@@ -101,9 +111,13 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
     return bad("input.type", shortened(type), "tool_call or external");
   }
   const auto external = type == "external";
-  if (external != (x.rule == recovery_rule::externally_owned)) {
-    return bad("rule", to_string(x.rule) + " with an input of type " + type.get<std::string>(),
-               "externally_owned for external inputs and only for them");
+  if (!external && x.rule == recovery_rule::externally_owned) {
+    return bad("rule", "externally_owned with an input of type " + type.get<std::string>(),
+               "rerunnable or owner_bound; externally_owned is for external inputs");
+  }
+  if (external && x.rule == recovery_rule::owner_bound) {
+    return bad("rule", "owner_bound with an input of type external",
+               "externally_owned, or rerunnable (it then ends at once with its metadata)");
   }
   if (input.dump() != x.input) {
     return refusal{ec::bad_request, "input: not in canonical form (sorted keys, no white space)"};
@@ -147,7 +161,159 @@ std::optional<refusal> check_labels(const registration& x, const registration_li
   return std::nullopt;
 }
 
+std::optional<refusal> check_event_type(const std::string& field, const event_type& x) {
+  if (auto no = check_event_name(field + ".type", x.name)) {
+    return no;
+  }
+  const auto schema = parse_json_strict(x.schema);
+  if (!schema) {
+    return refusal{ec::bad_request, field + ".schema: " + schema.why().text};
+  }
+  if (schema->dump() != x.schema) {
+    return refusal{ec::bad_request, field + ".schema: not in canonical form"};
+  }
+  try {
+    static_cast<void>(json_schema{*schema});
+  } catch (const std::invalid_argument& why) {
+    return bad(field + ".schema", shortened(*schema),
+               std::string{"a JSON schema of draft 7 ("} + why.what() + ")");
+  }
+  if (x.wake.empty()) {
+    return std::nullopt;
+  }
+  const auto wake = parse_json_strict(x.wake);
+  if (!wake || !wake->is_object() || wake->dump() != x.wake) {
+    return refusal{ec::bad_request, field + ".wake: not an object in canonical form"};
+  }
+  for (const auto& [key, selector] : wake->items()) {
+    if (key != "input" && key != "when") {
+      return refusal{ec::bad_request, field + ".wake: unknown key " + shortened(nlohmann::json(key))
+                                        + ", expected input or when"};
+    }
+    if (auto no = validate_selector(field + ".wake." + key, selector)) {
+      return no;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<refusal> check_event_types(const registration& x, const registration_limits& limits) {
+  if (x.event_types.size() > limits.event_types_max) {
+    return bad("events", std::to_string(x.event_types.size()) + " event types",
+               "at most " + std::to_string(limits.event_types_max));
+  }
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < x.event_types.size(); ++i) {
+    const auto& one = x.event_types[i];
+    const auto field = "events[" + std::to_string(i) + "]";
+    for (std::size_t j = 0; j < i; ++j) {
+      if (x.event_types[j].name == one.name) {
+        return bad(field + ".type", shortened(one.name), "each event type once");
+      }
+    }
+    bytes += one.schema.size() + one.wake.size();
+    if (bytes > limits.input_bytes_max) {
+      return bad("events", std::to_string(bytes) + " bytes",
+                 "at most " + std::to_string(limits.input_bytes_max) + " bytes of schemas");
+    }
+    if (auto no = check_event_type(field, one)) {
+      return no;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<refusal> check_sessions(const registration& x, const registration_limits& limits) {
+  if (!x.wake_session.empty()) {
+    if (auto no = validate_session("wake", x.wake_session, limits)) {
+      return no;
+    }
+  }
+  if (x.observers.size() > limits.observers_max) {
+    return bad("observers", std::to_string(x.observers.size()) + " sessions",
+               "at most " + std::to_string(limits.observers_max));
+  }
+  for (std::size_t i = 0; i < x.observers.size(); ++i) {
+    if (auto no = validate_session("observers", x.observers[i], limits)) {
+      return no;
+    }
+    if (std::find(x.observers.begin(), x.observers.begin() + static_cast<std::ptrdiff_t>(i),
+                  x.observers[i])
+        != x.observers.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return bad("observers", shortened(x.observers[i]), "each session once");
+    }
+  }
+  return validate_session("origin.by", x.originator, limits);
+}
+
+std::optional<refusal> check_provenance(const registration& x, const registration_limits& limits) {
+  if (!x.caused_by.empty()) {
+    const auto cause = parse_json_strict(x.caused_by);
+    if (!cause || !cause->is_object() || x.caused_by.size() > limits.input_bytes_max
+        || cause->dump() != x.caused_by) {
+      return refusal{ec::bad_request, "origin.cause: not a JSON object in canonical form"};
+    }
+  }
+  for (const auto& [field, text] :
+       {std::pair{"label", &x.label}, std::pair{"definition", &x.definition}}) {
+    if (text->size() > limits.label_bytes_max || !is_plain_text(*text)) {
+      return bad(field, shortened(*text),
+                 "at most " + std::to_string(limits.label_bytes_max)
+                   + " bytes of UTF-8 without control characters");
+    }
+  }
+  if (x.attempts_max > attempts_bound) {
+    return out_of_range("attempts_max", x.attempts_max, 0, attempts_bound, "a whole number");
+  }
+  if (x.parent.empty()) {
+    return std::nullopt;
+  }
+  if (close_policy_from(to_string(x.close)) != x.close) {
+    return bad("parent.close", "none", "cancel, abandon or await");
+  }
+  if (x.parent == x.id) {
+    return bad("parent.id", shortened(x.parent), "another process");
+  }
+  return validate_process_id(x.parent, limits);
+}
+
 } // namespace
+
+std::optional<refusal> check_event_name(const std::string& field, const std::string& name) {
+  // As long as a queue's name, twice: "signal." and a name.
+  constexpr std::size_t bytes_max = 128;
+  const auto named = !name.empty() && name.size() <= bytes_max
+                     && std::all_of(name.begin(), name.end(), [](char c) {
+                          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+                                 || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+                        });
+  if (!named || name.rfind("process.", 0) == 0) {
+    return bad(field, shortened(name.substr(0, bytes_max)),
+               "1 to 128 letters, digits, '_', '.' or '-' that do not begin with process.");
+  }
+  if (name.rfind("signal.", 0) == 0
+      && (name.size() == 7 || name.find('.', 7) != std::string::npos)) {
+    return bad(field, shortened(name), "signal. and a name of letters, digits, '_' or '-'");
+  }
+  return std::nullopt;
+}
+
+std::string to_string(close_policy policy) {
+  return name_of(policies, policy);
+}
+
+std::optional<close_policy> close_policy_from(std::string_view name) {
+  return value_of(policies, name);
+}
+
+std::optional<refusal> validate_session(const std::string& field, std::string_view session,
+                                        const registration_limits& limits) {
+  auto no = validate_process_id(session, limits);
+  if (no) {
+    no->text.replace(0, 2, field); // Instead of "id".
+  }
+  return no;
+}
 
 std::string to_string(recovery_rule rule) {
   return name_of(rules, rule);
@@ -204,8 +370,61 @@ std::optional<refusal> validate(const registration& x, const registration_limits
   if (auto no = check_labels(x, limits)) {
     return no;
   }
+  if (auto no = check_event_types(x, limits)) {
+    return no;
+  }
+  if (auto no = check_sessions(x, limits)) {
+    return no;
+  }
+  if (auto no = check_provenance(x, limits)) {
+    return no;
+  }
   return check_input(x, limits);
 }
+
+namespace {
+
+/// What was said beyond the defaults; what was not said leaves no trace in the hash.
+void add_optional(const registration& x, nlohmann::json& text) {
+  const auto given = [&text](const char* key, const std::string& value) {
+    if (!value.empty()) {
+      text[key] = value;
+    }
+  };
+  if (x.due_at != 0) {
+    text["due"] = format_time(x.due_at);
+  }
+  if (x.attempts_max != 0) {
+    text["attempts_max"] = x.attempts_max;
+  }
+  for (const auto& one : x.event_types) {
+    nlohmann::json declared{{"type", one.name}};
+    if (one.schema != "true") {
+      declared["schema"] = nlohmann::json::parse(one.schema);
+    }
+    if (!one.wake.empty()) {
+      declared["wake"] = nlohmann::json::parse(one.wake);
+    }
+    text["events"].push_back(std::move(declared));
+  }
+  if (!x.parent.empty()) {
+    text["parent"] = {{"id", x.parent}, {"close", to_string(x.close)}};
+  }
+  if (!x.observers.empty()) {
+    text["observers"] = x.observers;
+  }
+  if (x.originator != "host" || !x.caused_by.empty()) {
+    text["origin"]["by"] = x.originator;
+    if (!x.caused_by.empty()) {
+      text["origin"]["cause"] = nlohmann::json::parse(x.caused_by);
+    }
+  }
+  given("wake", x.wake_session);
+  given("label", x.label);
+  given("definition", x.definition);
+}
+
+} // namespace
 
 nlohmann::json to_json_value(const registration& x) {
   nlohmann::json text{{"id", x.id},
@@ -224,9 +443,7 @@ nlohmann::json to_json_value(const registration& x) {
   } else {
     text["retry"]["factor"] = x.retry.factor_permille / 1'000.0;
   }
-  if (x.due_at != 0) {
-    text["due"] = format_time(x.due_at);
-  }
+  add_optional(x, text);
   return text;
 }
 

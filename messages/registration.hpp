@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace belay {
 
@@ -46,6 +47,39 @@ typename Inspector::result_type inspect(Inspector& f, retry_policy& x) {
     field("factor_permille", x.factor_permille), field("backoff_max_ms", x.backoff_max_ms));
 }
 
+/// What becomes of a process when its parent ends. Stored: append, never reorder.
+enum class close_policy : std::uint8_t {
+  /// It is cancelled with its parent.
+  cancel = 1,
+  /// It goes on alone.
+  abandon = 2,
+  /// The parent's outcome waits for it.
+  await = 3,
+};
+
+[[nodiscard]] std::string to_string(close_policy policy);
+[[nodiscard]] std::optional<close_policy> close_policy_from(std::string_view name);
+
+/// An event type that a process may be sent, or may append.
+struct event_type {
+  /// As in "progress" or "signal.approved"; never one that begins with "process.".
+  std::string name;
+  /// JSON schema (draft 7) of the payload, as JSON text; "true" accepts anything.
+  std::string schema = "true";
+  /// When an event of this type wakes the process's wake target, and with what, as JSON text:
+  /// `{"input": SELECTOR, "when": SELECTOR}` (selector.hpp); empty when it never does.
+  std::string wake;
+
+  friend bool operator==(const event_type&, const event_type&) = default;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, event_type& x) {
+  using inspection::field;
+  return inspection::object(f, "event_type", field("type", x.name), field("schema", x.schema),
+                            field("wake", x.wake));
+}
+
 /// A process as its caller wants it.
 struct registration {
   /// Empty until `parse_registration` or the client has chosen one.
@@ -64,6 +98,25 @@ struct registration {
   retry_policy retry;
   recovery_rule rule{};
   std::map<std::string, std::string> labels;
+  /// Runs in all, interrupted ones included, after which the row is abandoned; 0 means no bound.
+  std::uint32_t attempts_max = 0;
+  /// The event types it declares; others may be appended by its own run only.
+  std::vector<event_type> event_types;
+  /// The process whose end this one's policy speaks of; empty means none.
+  process_id parent;
+  close_policy close = close_policy::cancel;
+  /// The session that events with wake semantics wake; empty means none.
+  std::string wake_session;
+  /// Sessions that observe it from the beginning.
+  std::vector<std::string> observers;
+  /// Who started it: "host", or a session. Provenance only.
+  std::string originator = "host";
+  /// What caused it, as a JSON object; empty means nothing was said.
+  std::string caused_by;
+  /// For people: what it is about. Empty means none.
+  std::string label;
+  /// The identity of the definition it runs, for list filters. Empty means none.
+  std::string definition;
 
   friend bool operator==(const registration&, const registration&) = default;
 };
@@ -71,11 +124,15 @@ struct registration {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, registration& x) {
   using inspection::field;
-  return inspection::object(f, "registration", field("id", x.id), field("input", x.input),
-                            field("kind", x.kind), field("queue", x.queue),
-                            field("priority", x.priority), field("due_at", x.due_at),
-                            field("timeout_ms", x.timeout_ms), field("retry", x.retry),
-                            field("rule", x.rule), field("labels", x.labels));
+  return inspection::object(
+    f, "registration", field("id", x.id), field("input", x.input), field("kind", x.kind),
+    field("queue", x.queue), field("priority", x.priority), field("due_at", x.due_at),
+    field("timeout_ms", x.timeout_ms), field("retry", x.retry), field("rule", x.rule),
+    field("labels", x.labels), field("attempts_max", x.attempts_max),
+    field("events", x.event_types), field("parent", x.parent), field("close", x.close),
+    field("wake_session", x.wake_session), field("observers", x.observers),
+    field("originator", x.originator), field("caused_by", x.caused_by), field("label", x.label),
+    field("definition", x.definition));
 }
 
 /// Bounds on one registration.
@@ -89,6 +146,10 @@ struct registration_limits {
   std::size_t labels_max = 32;
   /// Longest label key or value in bytes.
   std::size_t label_bytes_max = 256;
+  /// Most declared event types.
+  std::size_t event_types_max = 64;
+  /// Most sessions that observe a process.
+  std::size_t observers_max = 64;
   /// Longest timeout of an attempt.
   duration_ms timeout_ms_max = 366LL * 24 * 3'600 * 1'000;
 };
@@ -117,6 +178,15 @@ validate(const registration& x, const registration_limits& limits = {});
 
 /// Returns the lower-case hex SHA-256 of a canonical text.
 [[nodiscard]] std::string hash_hex(std::string_view canonical);
+
+/// Checks the name of an event type that is not the registry's own.
+[[nodiscard]] std::optional<refusal>
+check_event_name(const std::string& field, const std::string& name);
+
+/// Checks one session id: as a process id. `field` names it in the refusal.
+[[nodiscard]] std::optional<refusal>
+validate_session(const std::string& field, std::string_view session,
+                 const registration_limits& limits = {});
 
 /// Checks one process id. Returns nothing when it is acceptable.
 [[nodiscard]] std::optional<refusal>

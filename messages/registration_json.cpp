@@ -174,6 +174,83 @@ void read_due(const json& text, registration& x) {
   x.due_at = *at;
 }
 
+void read_events(const json& text, registration& x) {
+  const auto found = text.find("events");
+  if (found == text.end()) {
+    return;
+  }
+  if (!found->is_array()) {
+    fail("events", *found, "a list of {\"type\": NAME, \"schema\": {...}, \"wake\": {...}}");
+  }
+  for (std::size_t i = 0; i < found->size(); ++i) {
+    const auto& one = (*found)[i];
+    const auto field = "events[" + std::to_string(i) + "]";
+    only_keys(one, field, {"type", "schema", "wake"});
+    event_type declared;
+    if (!one.contains("type")) {
+      throw bad_field{field + ".type: missing, expected the name of an event type"};
+    }
+    read_text(one, "type", field + ".type", declared.name);
+    if (one.contains("schema")) {
+      declared.schema = one["schema"].dump();
+    }
+    if (one.contains("wake")) {
+      declared.wake = one["wake"].dump();
+    }
+    x.event_types.push_back(std::move(declared));
+  }
+}
+
+void read_parent(const json& text, registration& x) {
+  const auto found = text.find("parent");
+  if (found == text.end()) {
+    return;
+  }
+  only_keys(*found, "parent", {"id", "close"});
+  read_text(*found, "id", "parent.id", x.parent);
+  if (x.parent.empty()) {
+    throw bad_field{"parent.id: missing, expected the id of a process"};
+  }
+  std::string close = "cancel";
+  read_text(*found, "close", "parent.close", close);
+  const auto policy = close_policy_from(close);
+  if (!policy) {
+    fail("parent.close", json(close), "cancel, abandon or await");
+  }
+  x.close = *policy;
+}
+
+void read_observers(const json& text, registration& x) {
+  const auto found = text.find("observers");
+  if (found == text.end()) {
+    return;
+  }
+  if (!found->is_array()) {
+    fail("observers", *found, "a list of session ids");
+  }
+  for (const auto& one : *found) {
+    if (!one.is_string()) {
+      fail("observers", one, "a session id");
+    }
+    x.observers.push_back(one.get<std::string>());
+  }
+}
+
+void read_origin(const json& text, registration& x) {
+  const auto found = text.find("origin");
+  if (found == text.end()) {
+    return;
+  }
+  only_keys(*found, "origin", {"by", "cause"});
+  read_text(*found, "by", "origin.by", x.originator);
+  if (const auto cause = found->find("cause"); cause != found->end()) {
+    if (!cause->is_object()) {
+      fail("origin.cause", *cause, "an object");
+    }
+    x.caused_by = cause->dump();
+  }
+}
+
 } // namespace
 
 checked<registration>
@@ -185,7 +262,9 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
                       + " is not acceptable, expected an object"};
     }
     only_keys(text, "",
-              {"id", "input", "queue", "priority", "due", "timeout_ms", "retry", "rule", "labels"});
+              {"id", "input", "queue", "priority", "due", "timeout_ms", "retry", "rule", "labels",
+               "attempts_max", "events", "parent", "wake", "observers", "origin", "label",
+               "definition"});
     registration x;
     read_text(text, "id", "id", x.id);
     read_text(text, "queue", "queue", x.queue);
@@ -196,9 +275,17 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
     read_retry(text, x.retry);
     read_rule(text, default_rule, x);
     read_labels(text, x);
+    read_number(text, "attempts_max", "attempts_max", "a whole number", x.attempts_max);
+    read_events(text, x);
+    read_parent(text, x);
+    read_text(text, "wake", "wake", x.wake_session);
+    read_observers(text, x);
+    read_origin(text, x);
+    read_text(text, "label", "label", x.label);
+    read_text(text, "definition", "definition", x.definition);
     auto named = x;
     if (named.id.empty() && !text.contains("id")) {
-      named.id = "unnamed"; // The caller makes an id; everything else is checked here.
+      named.id = "x"; // The caller makes an id; everything else is checked here.
     }
     if (auto no = validate(named, limits)) {
       return *no;

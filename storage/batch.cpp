@@ -12,9 +12,12 @@ constexpr timestamp_ms time_step_ms = 1'000;
 
 } // namespace
 
+std::string json_text(const nlohmann::json& x) {
+  return x.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string json_quote(std::string_view text) {
-  return nlohmann::json(std::string{text})
-    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(nlohmann::json(std::string{text}));
 }
 
 batch::batch(const batch_environment& shared, transaction& txn, const batch_context& context)
@@ -23,14 +26,23 @@ batch::batch(const batch_environment& shared, transaction& txn, const batch_cont
     txn_{txn},
     context_{context},
     read_{txn, shared.tables, shared.blobs},
-    next_row_{read_.meta(meta_keys::next_row)},
-    next_name_{read_.meta(meta_keys::next_name)},
-    first_row_{next_row_},
-    first_name_{next_name_},
+    next_row_{open_number(meta_keys::next_row)},
+    next_name_{open_number(meta_keys::next_name)},
+    next_change_{open_number(meta_keys::next_change)},
+    next_wake_{open_number(meta_keys::next_wake)},
+    open_wakes_{open_number(meta_keys::open_wakes)},
+    fence_floor_{open_number(meta_keys::fence_floor)},
     stored_time_{static_cast<timestamp_ms>(read_.meta(meta_keys::time))} {}
 
+batch::meta_number batch::open_number(std::string_view key) const {
+  const auto value = read_.meta(key);
+  return {key, value, value};
+}
+
 answer batch::apply(const operation& op) {
-  return std::visit([this](const auto& x) { return run(x); }, op);
+  auto result = std::visit([this](const auto& x) { return run(x); }, op);
+  settle_ends();
+  return result;
 }
 
 void batch::finish() {
@@ -43,11 +55,11 @@ void batch::finish() {
     const auto before = stored ? decode_number(*stored, "counter") : 0;
     txn_.put(tables_.counter, encoded, encode_number(before + static_cast<std::uint64_t>(delta)));
   }
-  if (next_row_ != first_row_) {
-    txn_.put(tables_.meta, meta_keys::next_row, encode_number(next_row_));
-  }
-  if (next_name_ != first_name_) {
-    txn_.put(tables_.meta, meta_keys::next_name, encode_number(next_name_));
+  for (const auto* number :
+       {&next_row_, &next_name_, &next_change_, &next_wake_, &open_wakes_, &fence_floor_}) {
+    if (number->value != number->first) {
+      txn_.put(tables_.meta, number->key, encode_number(number->value));
+    }
   }
   if (txn_.dirty() && context_.now >= stored_time_ + time_step_ms) {
     txn_.put(tables_.meta, meta_keys::time,
@@ -56,30 +68,53 @@ void batch::finish() {
 }
 
 batch_result batch::take(std::vector<answer> answers) {
-  return {std::move(answers), {changed_.begin(), changed_.end()}, ready_changed_};
+  touched_.insert(changed_.begin(), changed_.end());
+  return {std::move(answers), {touched_.begin(), touched_.end()}, ready_changed_, pushes_};
 }
 
 void batch::count(const counter_key& key, std::int64_t delta) {
   counters_[key] += delta;
 }
 
-void batch::save(const row_state& x, const std::optional<counter_key>& before) {
+batch::row_state batch::load(row_id row) const {
+  row_state x{row, read_.head(row), std::nullopt};
+  x.before = counter_of(x.head);
+  return x;
+}
+
+checked<batch::row_state> batch::load(std::string_view id) const {
+  const auto row = read_.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  return load(*row);
+}
+
+void batch::save(row_state& x) {
   const auto after = counter_of(x.head);
-  if (before != after) {
-    if (before) {
-      count(*before, -1);
+  if (x.before != after) {
+    if (x.before) {
+      count(*x.before, -1);
     }
     count(after, 1);
+    x.before = after;
+  }
+  if (changed_.insert(x.row).second) {
+    // One place in the change feed for each row: its last change.
+    if (x.head.change != 0) {
+      txn_.erase(tables_.change, row_key(row_id{x.head.change}));
+    }
+    x.head.change = next_change_.value++;
+    txn_.put(tables_.change, row_key(row_id{x.head.change}), encode(change_record{x.row, {}}));
   }
   txn_.put(tables_.head, row_key(x.row), encode(x.head));
-  changed_.insert(x.row);
 }
 
 event_seq
 batch::add_event(row_state& x, std::string type, std::string_view payload, const std::string& key) {
   const auto seq = ++x.head.last_seq;
   x.head.updated_at = context_.now;
-  event_record record{context_.now, std::move(type), key, shared_.blobs.put(payload)};
+  event_record record{context_.now, std::move(type), key, keep(payload)};
   txn_.put(tables_.event, event_key(x.row, seq), encode(record));
   return seq;
 }
@@ -88,16 +123,57 @@ name_id batch::intern(name_kind kind, const std::string& text) {
   if (const auto known = read_.find_name(kind, text)) {
     return *known;
   }
-  const auto id = static_cast<name_id>(next_name_++);
+  const auto id = static_cast<name_id>(next_name_.value++);
   txn_.put(tables_.name, std::string(1, static_cast<char>(kind)) + text, encode_number(id));
-  txn_.put(tables_.name_text, row_key(row_id{id}), text);
+  txn_.put(tables_.name_text, row_key(row_id{id}), encode_name(text));
   return id;
+}
+
+stored_text batch::keep(std::string_view text) {
+  auto stored = shared_.blobs.put(text);
+  if (stored.in_file) {
+    const auto uses = txn_.get(tables_.blob, stored.content);
+    const auto before = uses ? decode_number(*uses, "blob") : 0;
+    txn_.put(tables_.blob, stored.content, encode_number(before + 1));
+    dropped_blobs_.erase(stored.content);
+  }
+  return stored;
+}
+
+void batch::drop(const stored_text& x) {
+  if (!x.in_file) {
+    return;
+  }
+  const auto uses = txn_.get(tables_.blob, x.content);
+  const auto before = uses ? decode_number(*uses, "blob") : 1;
+  if (before > 1) {
+    txn_.put(tables_.blob, x.content, encode_number(before - 1));
+  } else {
+    txn_.erase(tables_.blob, x.content);
+    dropped_blobs_.insert(x.content);
+  }
+}
+
+std::vector<std::string> batch::keys_of(MDB_dbi table, std::string_view prefix) const {
+  std::vector<std::string> keys;
+  cursor all{txn_, table};
+  for (auto found = all.seek(prefix); found && all.key().substr(0, prefix.size()) == prefix;
+       found = all.next()) {
+    keys.emplace_back(all.key());
+  }
+  return keys;
 }
 
 void batch::make_ready(row_state& x) {
   x.head.state = process_state::ready;
   txn_.put(tables_.ready, encode(place_of(x.head, x.row)), {});
   ready_changed_ = true;
+}
+
+void batch::leave_ready(const row_state& x) {
+  if (x.head.state == process_state::ready) {
+    txn_.erase(tables_.ready, encode(place_of(x.head, x.row)));
+  }
 }
 
 void batch::drop_lease(row_id row, const lease_record& held) {
@@ -128,67 +204,7 @@ checked<batch::row_state> batch::held_row(const lease& held) const {
   if (!rules::still_holds(read_.lease(held.row), presented, context_.now)) {
     return superseded(held);
   }
-  return row_state{held.row, read_.head(held.row)};
-}
-
-answer batch::run(const append_request& x) {
-  const auto row = read_.row(x.id);
-  if (!row) {
-    return refusal{ec::unknown_process, "no process has the id '" + x.id + "'"};
-  }
-  const auto named
-    = !x.type.empty() && x.type.size() <= 64
-      && x.type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string::npos;
-  if (!named || x.type.rfind("process.", 0) == 0) {
-    return refusal{ec::bad_request, "type: " + json_quote(x.type.substr(0, 80))
-                                      + " is not acceptable, expected 1 to 64 of a-z 0-9 _ . - "
-                                        "that do not begin with process."};
-  }
-  if (x.payload.size() > shared_.opts.event_bytes_max || !nlohmann::json::accept(x.payload)) {
-    return refusal{ec::bad_request, "payload: " + std::to_string(x.payload.size())
-                                      + " bytes are not acceptable, expected JSON text of at most "
-                                      + std::to_string(shared_.opts.event_bytes_max) + " bytes"};
-  }
-  if (x.key.size() > shared_.opts.registration.id_bytes_max) {
-    return refusal{ec::bad_request, "key: longer than "
-                                      + std::to_string(shared_.opts.registration.id_bytes_max)
-                                      + " bytes"};
-  }
-  if (x.fenced) {
-    if (x.held.row != *row) {
-      return refusal{ec::lease_superseded, "the lease is of another process"};
-    }
-    if (auto held = held_row(x.held); !held) {
-      return held.why();
-    }
-  }
-  const auto hash = x.key.empty() ? std::string{} : short_hash(x.type + '\0' + x.payload);
-  if (!x.key.empty()) {
-    if (const auto used = txn_.get(tables_.event_key, idempotency_key(*row, x.key))) {
-      const auto first = decode_event_key(*used);
-      if (first.payload_hash != hash) {
-        return refusal{ec::event_conflict, "the key '" + x.key
-                                             + "' stands for another payload since event "
-                                             + std::to_string(first.seq)};
-      }
-      return read_.stored_event(*row, first.seq);
-    }
-  }
-  row_state state{*row, read_.head(*row)};
-  if (state.head.state == process_state::finished) {
-    return refusal{ec::already_terminal, "'" + x.id + "' has its outcome"};
-  }
-  if (state.head.last_seq >= shared_.opts.events_max) {
-    return refusal{ec::overloaded, "'" + x.id + "' has as many events as store.events_max allows ("
-                                     + std::to_string(shared_.opts.events_max) + ")"};
-  }
-  const auto before = counter_of(state.head);
-  const auto seq = add_event(state, x.type, x.payload, x.key);
-  if (!x.key.empty()) {
-    txn_.put(tables_.event_key, idempotency_key(*row, x.key), encode(event_key_record{seq, hash}));
-  }
-  save(state, before);
-  return event{seq, context_.now, x.type, x.payload, x.key};
+  return load(held.row);
 }
 
 } // namespace belay::storage

@@ -4,10 +4,12 @@
 // refused one leaves no trace and the others of the batch stand.
 #pragma once
 
+#include "storage/declared.hpp"
 #include "storage/rules.hpp"
 #include "storage/store.hpp"
 #include "storage/tables.hpp"
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -19,6 +21,7 @@ struct batch_environment {
   const environment& env;
   const table_handles& tables;
   const blob_store& blobs;
+  declared_types& declared;
 };
 
 class batch {
@@ -34,8 +37,14 @@ public:
 
   [[nodiscard]] batch_result take(std::vector<answer> answers);
 
+  /// Files that no record points to any more: to be deleted after the commit.
+  [[nodiscard]] const std::set<std::string>& dropped_blobs() const {
+    return dropped_blobs_;
+  }
+
 private:
-  // One for each operation; batch_register.cpp, batch_claim.cpp, batch_end.cpp.
+  // One for each operation; batch_register, _claim, _end, _events, _wait, _sessions, _wakes,
+  // _upkeep, _prune.
   answer run(const register_request& x);
   answer run(const claim_request& x);
   answer run(const renew_request& x);
@@ -47,28 +56,104 @@ private:
   answer run(const void_request& x);
   answer run(const expire_request& x);
   answer run(const recover_request& x);
+  answer run(const park_request& x);
+  answer run(const observe_request& x);
+  answer run(const transfer_request& x);
+  answer run(const forget_session_request& x);
+  answer run(const retarget_request& x);
+  answer run(const take_wakes_request& x);
+  answer run(const settle_wake_request& x);
+  answer run(const external_ref_request& x);
+  answer run(const settle_request& x);
+  answer run(const abandon_request& x);
+  answer run(const requeue_request& x);
+  answer run(const again_request& x);
+  answer run(const prune_request& x);
+  answer run(const compact_request& x);
 
-  /// A row about to be changed.
+  /// A row about to be changed, and how it was counted before.
   struct row_state {
     row_id row{};
     head_record head;
+    std::optional<counter_key> before;
   };
 
-  [[nodiscard]] std::optional<refusal> may_register(const registration& x);
+  /// Loads a row that exists.
+  [[nodiscard]] row_state load(row_id row) const;
+  [[nodiscard]] checked<row_state> load(std::string_view id) const;
+  [[nodiscard]] checked<row_state> held_row(const lease& held) const;
+  [[nodiscard]] refusal superseded(const lease& held) const;
+  void save(row_state& x);
+
+  [[nodiscard]] std::optional<refusal>
+  may_register(const registration& x, const std::map<std::string_view, std::size_t>& earlier);
   registered insert(const registration& x);
   [[nodiscard]] bool
   claim_one(const claim_request& x, name_id owner, const ready_place& place, claimed& out);
-  [[nodiscard]] checked<row_state> held_row(const lease& held) const;
-  [[nodiscard]] refusal superseded(const lease& held) const;
-  void end(row_state& x, const outcome& result, fencing_token fence);
   void lose(row_id row, const lease_record& held, const std::string& reason);
   std::uint64_t
   lose_all(const std::function<bool(const lease_record&)>& which, const std::string& reason);
+  void quarantine(row_state& x, const std::string& why);
   void make_ready(row_state& x);
+  void leave_ready(const row_state& x);
   void drop_lease(row_id row, const lease_record& held);
-  void save(const row_state& x, const std::optional<counter_key>& before);
+  std::uint64_t expire_leases(std::uint32_t max);
+  void expire_timers(std::uint32_t max);
+
+  // -- ends ------------------------------------------------------------------------------------
+  void
+  end(row_state& x, const outcome& result, fencing_token fence, const std::string& authority = {});
+  /// Ends a row that nobody holds.
+  void end_unheld(row_state& x, const outcome& result, const std::string& authority = {});
+  void record_outcome(row_state& x, const outcome_record& ended, const nlohmann::json& facts);
+  /// What follows from the ends of this operation: waiters, parents, children.
+  void settle_ends();
+  void settle_end(row_id row);
+  void cancel_awaited(row_id parent, const std::string& reason);
+  void cancel_child(row_id row, const std::string& reason);
+  [[nodiscard]] std::uint64_t live_awaited_children(const row_state& x) const;
+  void each_child(row_id parent, const std::function<void(row_id)>& visit) const;
+  void child_ended(row_id parent);
+  [[nodiscard]] outcome
+  abandoned_by(const row_state& x, const char* writer, const std::string& message) const;
+  [[nodiscard]] checked<outcome_record> checked_outcome(const outcome& x, fencing_token fence);
+
+  // -- events ----------------------------------------------------------------------------------
   event_seq
   add_event(row_state& x, std::string type, std::string_view payload, const std::string& key = {});
+  [[nodiscard]] checked<const declared_type*>
+  may_append(const append_request& x, const row_state& state, const nlohmann::json& payload);
+  [[nodiscard]] checked<std::optional<std::string>>
+  wake_input(const declared_type* type, const nlohmann::json& payload) const;
+  void send_wake(const row_state& x, event_seq seq, const std::string& type,
+                 const std::string& session, const std::string& input);
+
+  // -- waits -----------------------------------------------------------------------------------
+  [[nodiscard]] bool holds(const row_state& x, const wait_record& wait) const;
+  /// Puts a waiting row back into `ready`.
+  void resume(row_state& x, wait_record wait, const nlohmann::json& why);
+  void forget_wait(const row_state& x);
+  void signal_arrived(row_state& x, const std::string& type);
+
+  // -- sessions and wakes ----------------------------------------------------------------------
+  bool add_observer(row_state& x, const std::string& session);
+  bool remove_observer(row_state& x, const std::string& session);
+  [[nodiscard]] bool observes(row_id row, std::string_view session) const;
+  void set_wake_session(row_state& x, detail_record& detail, const std::string& session);
+  void save_detail(row_state& x, const detail_record& detail);
+  [[nodiscard]] std::optional<wake_record> find_wake(wake_id id) const;
+  void save_wake(wake_id id, const wake_record& x, wake_state before);
+  std::uint64_t discard_wakes(row_id row, const std::string& session, const char* reason);
+  [[nodiscard]] std::vector<wake_id> open_wakes(row_id row) const;
+
+  // -- prune -----------------------------------------------------------------------------------
+  void prune_row(row_id row, const head_record& head);
+
+  /// Stores a text and counts its use; `drop` takes the use back.
+  stored_text keep(std::string_view text);
+  void drop(const stored_text& x);
+  [[nodiscard]] std::vector<std::string> keys_of(MDB_dbi table, std::string_view prefix) const;
+
   name_id intern(name_kind kind, const std::string& text);
   void count(const counter_key& key, std::int64_t delta);
 
@@ -77,18 +162,38 @@ private:
   transaction& txn_;
   const batch_context& context_;
   table_reader read_;
-  std::uint64_t next_row_;
-  std::uint64_t next_name_;
-  std::uint64_t first_row_;
-  std::uint64_t first_name_;
+
+  /// A number in `meta` that is read once and written back when it has changed.
+  struct meta_number {
+    std::string_view key;
+    std::uint64_t value = 0;
+    std::uint64_t first = 0;
+  };
+
+  [[nodiscard]] meta_number open_number(std::string_view key) const;
+
+  meta_number next_row_;
+  meta_number next_name_;
+  meta_number next_change_;
+  meta_number next_wake_;
+  meta_number open_wakes_;
+  meta_number fence_floor_;
   timestamp_ms stored_time_;
   std::optional<bool> nearly_full_;
   std::map<counter_key, std::int64_t> counters_;
   std::set<row_id> changed_;
+  /// Rows whose wakes have moved: told to watchers, no change of the process.
+  std::set<row_id> touched_;
   bool ready_changed_ = false;
+  std::deque<row_id> ended_;
+  std::vector<cancel_receipt> pushes_;
+  std::set<std::string> dropped_blobs_;
 };
 
 /// Returns a JSON string literal.
 [[nodiscard]] std::string json_quote(std::string_view text);
+
+/// Returns JSON as text; what is not UTF-8 is replaced.
+[[nodiscard]] std::string json_text(const nlohmann::json& x);
 
 } // namespace belay::storage

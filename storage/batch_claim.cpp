@@ -128,14 +128,38 @@ answer batch::run(const claim_request& x) {
 
 bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& place,
                       claimed& out) {
-  row_state state{place.row, read_.head(place.row)};
+  auto state = load(place.row);
   auto& head = state.head;
-  const auto before = counter_of(head);
+  const auto fence = rules::next_fence(head.fence);
+  if (!fence || rules::attempts_used_up(head)) {
+    txn_.erase(tables_.ready, encode(place));
+    if (fence) {
+      end(state,
+          abandoned_by(state, "attempts_exhausted",
+                       "ran " + std::to_string(head.attempt)
+                         + " times, as often as attempts_max allows"),
+          head.fence);
+    } else {
+      quarantine(state, "the fencing token has reached its end");
+    }
+    save(state);
+    return false;
+  }
   head.state = process_state::running;
-  head.fence = fencing_token{static_cast<std::uint64_t>(head.fence) + 1};
-  ++head.attempt;
+  head.fence = *fence;
+  const auto resumed = head.resumed;
+  if (resumed) {
+    head.resumed = false;
+    out.woken = read_.waiting(place.row).value_or(wait_record{}).woken;
+    txn_.erase(tables_.wait, row_key(place.row));
+  } else {
+    ++head.attempt;
+  }
   if (head.started_at == 0) {
     head.started_at = context_.now;
+    head.first_owner = owner;
+    head.first_incarnation = x.holder.incarnation;
+    head.first_fence = *fence;
   }
   const lease_record granted{
     owner,      x.holder.incarnation, {context_.random(), context_.random()},
@@ -154,8 +178,8 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
             "{\"attempt\":" + std::to_string(head.attempt)
               + ",\"fence\":" + std::to_string(static_cast<std::uint64_t>(head.fence))
               + ",\"incarnation\":" + std::to_string(x.holder.incarnation)
-              + ",\"owner\":" + json_quote(x.holder.name) + "}");
-  save(state, before);
+              + ",\"owner\":" + json_quote(x.holder.name) + (resumed ? ",\"resumed\":true}" : "}"));
+  save(state);
   return true;
 }
 
@@ -176,22 +200,47 @@ answer batch::run(const release_request& x) {
   if (!held) {
     return done{0};
   }
-  const auto before = counter_of(held->head);
+  auto& head = held->head;
   drop_lease(held->row, *read_.lease(held->row));
-  add_event(*held, event_types::released, "{\"reason\":" + json_quote(x.reason) + "}");
-  if (held->head.cancel_requested || held->head.kill_requested) {
-    end(*held, make_cancelled("cancelled while its worker gave it back"), held->head.fence);
-  } else {
-    make_ready(*held);
+  add_event(*held, event_types::released,
+            "{\"reason\":" + json_quote(x.reason) + (x.started ? "}" : ",\"started\":false}"));
+  if (!x.started) {
+    --head.attempt;
+    if (head.first_fence == head.fence) {
+      head.started_at = 0;
+      head.first_owner = 0;
+      head.first_incarnation = 0;
+      head.first_fence = {};
+    }
   }
-  save(*held, before);
+  switch (rules::after_release(head, x.started)) {
+    case rules::after_loss::cancelled:
+      end(*held, make_cancelled("cancelled while its worker gave it back"), head.fence);
+      break;
+    case rules::after_loss::abandoned:
+      end(*held,
+          head.abandon_requested
+            ? abandoned_by(*held, "reconciled_request", "abandoned by request")
+            : abandoned_by(*held, "owner_drain", "its owner gave it back; nobody else may run it"),
+          head.fence);
+      break;
+    default:
+      make_ready(*held);
+  }
+  save(*held);
   return done{1};
 }
 
+void batch::quarantine(row_state& x, const std::string& why) {
+  x.head.state = process_state::quarantined;
+  add_event(x, event_types::quarantined,
+            "{\"interruptions\":" + std::to_string(x.head.interruptions)
+              + (why.empty() ? "}" : ",\"reason\":" + json_quote(why) + "}"));
+}
+
 void batch::lose(row_id row, const lease_record& held, const std::string& reason) {
-  row_state state{row, read_.head(row)};
+  auto state = load(row);
   auto& head = state.head;
-  const auto before = counter_of(head);
   drop_lease(row, held);
   ++head.interruptions;
   add_event(state, event_types::interrupted,
@@ -203,15 +252,16 @@ void batch::lose(row_id row, const lease_record& held, const std::string& reason
       make_ready(state);
       break;
     case rules::after_loss::quarantined:
-      head.state = process_state::quarantined;
-      add_event(state, event_types::quarantined,
-                "{\"interruptions\":" + std::to_string(head.interruptions) + "}");
+      quarantine(state, {});
+      break;
+    case rules::after_loss::abandoned:
+      end(state, abandoned_by(state, "reconciled_request", "abandoned by request"), head.fence);
       break;
     case rules::after_loss::cancelled:
       end(state, make_cancelled("cancelled; its worker was lost"), head.fence);
       break;
   }
-  save(state, before);
+  save(state);
 }
 
 std::uint64_t
@@ -260,12 +310,17 @@ answer batch::run(const void_request& x) {
 }
 
 answer batch::run(const expire_request& x) {
+  expire_timers(x.max);
+  return done{expire_leases(x.max)};
+}
+
+std::uint64_t batch::expire_leases(std::uint32_t max) {
   std::vector<std::pair<row_id, lease_record>> lost;
   std::vector<std::string> stale;
   std::vector<std::pair<row_id, timestamp_ms>> moved;
   {
     cursor index{txn_, tables_.expiry};
-    for (auto found = index.first(); found && stale.size() < x.max; found = index.next()) {
+    for (auto found = index.first(); found && stale.size() < max; found = index.next()) {
       byte_reader key{index.key()};
       const auto at = key.i64();
       const auto row = row_id{key.u64()};
@@ -290,7 +345,7 @@ answer batch::run(const expire_request& x) {
   for (const auto& [row, held] : lost) {
     lose(row, held, "lease expired");
   }
-  return done{lost.size()};
+  return lost.size();
 }
 
 answer batch::run(const recover_request& x) {

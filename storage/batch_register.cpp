@@ -5,7 +5,8 @@
 
 namespace belay::storage {
 
-std::optional<refusal> batch::may_register(const registration& x) {
+std::optional<refusal>
+batch::may_register(const registration& x, const std::map<std::string_view, std::size_t>& earlier) {
   if (auto no = validate(x, shared_.opts.registration)) {
     return no;
   }
@@ -19,6 +20,19 @@ std::optional<refusal> batch::may_register(const registration& x) {
     }
     return std::nullopt;
   }
+  if (read_.tombstone(x.id)) {
+    return read_.lookup(x.id).why();
+  }
+  if (!x.parent.empty() && earlier.count(x.parent) == 0) {
+    const auto parent = read_.lookup(x.parent);
+    if (!parent) {
+      return refusal{parent.why().code, "parent.id: " + parent.why().text};
+    }
+    if (read_.head(*parent).state == process_state::finished) {
+      return refusal{ec::already_terminal,
+                     "parent.id: '" + x.parent + "' has its outcome and can have no new children"};
+    }
+  }
   if (!nearly_full_) {
     nearly_full_ = shared_.env.nearly_full();
   }
@@ -28,7 +42,7 @@ std::optional<refusal> batch::may_register(const registration& x) {
   }
   const auto known = read_.find_name(name_kind::queue, x.queue).has_value()
                      && read_.find_name(name_kind::kind, x.kind).has_value();
-  if (!known && next_name_ > shared_.opts.names_max) {
+  if (!known && next_name_.value > shared_.opts.names_max) {
     return refusal{ec::bad_request, "queue: there are as many queue and kind names as "
                                     "store.names_max allows ("
                                       + std::to_string(shared_.opts.names_max) + ")"};
@@ -41,8 +55,9 @@ registered batch::insert(const registration& x) {
     return {x.id, *row, false};
   }
   const auto text = canonical_text(x);
-  row_state state{row_id{next_row_++}, {}};
+  row_state state{row_id{next_row_.value++}, {}, std::nullopt};
   auto& head = state.head;
+  head.fence = fencing_token{fence_floor_.value};
   head.rule = x.rule;
   head.priority = x.priority;
   head.queue = intern(name_kind::queue, x.queue);
@@ -50,16 +65,43 @@ registered batch::insert(const registration& x) {
   head.created_at = context_.now;
   head.due_at = x.due_at == 0 ? context_.now : x.due_at;
   head.retry = x.retry;
+  head.attempts_max = x.attempts_max;
+  head.declares = !x.event_types.empty();
   txn_.put(tables_.id, x.id, encode_number(static_cast<std::uint64_t>(state.row)));
   txn_.put(tables_.body, row_key(state.row),
-           encode(body_record{x.id, hash_hex(text), shared_.blobs.put(text)}));
+           encode(body_record{x.id, hash_hex(text), keep(text), x.originator, x.label, x.definition,
+                              x.labels}));
   add_event(state, event_types::registered, "{}");
+  if (!x.parent.empty()) {
+    head.parent = *read_.row(x.parent);
+    head.close = x.close;
+    auto parent = load(head.parent);
+    txn_.put(
+      tables_.child,
+      pair_key(static_cast<std::uint64_t>(head.parent), static_cast<std::uint64_t>(state.row)), {});
+    if (!parent.head.has_children) {
+      parent.head.has_children = true;
+      save(parent);
+    }
+  }
+  if (!x.wake_session.empty()) {
+    detail_record detail;
+    set_wake_session(state, detail, x.wake_session);
+    save_detail(state, detail);
+  }
+  for (const auto& session : x.observers) {
+    static_cast<void>(add_observer(state, session));
+  }
   if (x.rule == recovery_rule::externally_owned) {
     head.state = process_state::external;
+  } else if (x.kind == "external") {
+    // Nothing is to be run: what is known is all there is.
+    const auto input = nlohmann::json::parse(x.input);
+    end(state, make_success(json_text({{"metadata", input.at("metadata")}})), head.fence);
   } else {
     make_ready(state);
   }
-  save(state, std::nullopt);
+  save(state);
   return {x.id, state.row, true};
 }
 
@@ -72,7 +114,7 @@ answer batch::run(const register_request& x) {
   };
   std::map<std::string_view, std::size_t> first_by_id;
   for (std::size_t i = 0; i < x.items.size(); ++i) {
-    if (auto no = may_register(x.items[i])) {
+    if (auto no = may_register(x.items[i], first_by_id)) {
       return refuse(i, std::move(*no));
     }
     const auto [first, fresh] = first_by_id.emplace(x.items[i].id, i);

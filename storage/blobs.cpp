@@ -88,6 +88,7 @@ stored_text blob_store::put(std::string_view text) const {
   struct stat present {};
   if (stat(path.c_str(), &present) == 0
       && static_cast<std::size_t>(present.st_size) == text.size()) {
+    sync_folder(folder); // A crash may have come between the naming and this.
     return {true, std::move(name)};
   }
   make_folder(root_);
@@ -120,6 +121,11 @@ std::string blob_store::get(const stored_text& x) const {
                 path.string() + " is damaged: its content does not match its name"};
   }
   return text;
+}
+
+void blob_store::remove(const std::string& name) const {
+  std::error_code ignored;
+  std::filesystem::remove(root_ / name.substr(0, 2) / name, ignored);
 }
 
 } // namespace belay::storage

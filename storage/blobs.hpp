@@ -22,6 +22,9 @@ public:
   /// Returns the text. Throws `error{fault}` when its file is missing or damaged.
   [[nodiscard]] std::string get(const stored_text& x) const;
 
+  /// Deletes a file that no record points to. A failure leaves waste behind, nothing worse.
+  void remove(const std::string& name) const;
+
 private:
   std::filesystem::path root_;
   std::size_t inline_bytes_max_;

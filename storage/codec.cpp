@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 
 namespace belay::storage {
 
@@ -167,6 +168,31 @@ std::int64_t byte_reader::i64() {
 std::string_view byte_reader::text() {
   const auto length = u32();
   return raw(length);
+}
+
+std::string hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += digits[byte >> 4U];
+    text += digits[byte & 0x0FU];
+  }
+  return text;
+}
+
+std::string from_hex(std::string_view digits) {
+  constexpr std::string_view known = "0123456789abcdef";
+  std::string bytes;
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    const auto high = known.find(digits[i]);
+    const auto low = i + 1 < digits.size() ? known.find(digits[i + 1]) : std::string_view::npos;
+    if (high == std::string_view::npos || low == std::string_view::npos) {
+      throw std::invalid_argument{"expected hex digits"};
+    }
+    bytes += static_cast<char>(high * 16 + low);
+  }
+  return bytes;
 }
 
 } // namespace belay::storage

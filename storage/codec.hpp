@@ -10,6 +10,10 @@ namespace belay::storage {
 /// Returns the CRC32C (Castagnoli, as in RFC 3720 B.4) of bytes.
 [[nodiscard]] std::uint32_t crc32c(std::string_view bytes);
 
+/// Bytes as lower-case hex digits, and back. Throws `std::invalid_argument` on anything else.
+[[nodiscard]] std::string hex(std::string_view bytes);
+[[nodiscard]] std::string from_hex(std::string_view digits);
+
 /// Appends fields to a key or a record.
 class byte_writer {
 public:

@@ -16,7 +16,7 @@ namespace belay::storage {
 
 namespace {
 
-constexpr unsigned tables_max = 32;
+constexpr unsigned tables_max = 40;
 constexpr unsigned readers_max = 512;
 constexpr mode_t file_mode = 0600;
 /// Part of the map above which new work is refused, in percent.
@@ -93,6 +93,14 @@ void check(int code, const char* what) {
 environment::environment(const options& opts)
   : size_max_bytes_{opts.size_max_bytes}, free_min_bytes_{opts.free_min_bytes} {
   std::error_code failed;
+  if (opts.read_only) {
+    directory_ = std::filesystem::canonical(opts.directory, failed);
+    if (failed || !std::filesystem::exists(directory_ / "belay.mdb")) {
+      unusable(opts.directory, "there is no store in it");
+    }
+    open(opts);
+    return;
+  }
   const auto created = std::filesystem::create_directories(opts.directory, failed);
   if (failed) {
     unusable(opts.directory, failed.message());
@@ -170,7 +178,8 @@ void environment::open(const options& opts) {
     check(mdb_env_set_mapsize(env_, opts.size_max_bytes), "mdb_env_set_mapsize");
     check(mdb_env_set_maxdbs(env_, tables_max), "mdb_env_set_maxdbs");
     check(mdb_env_set_maxreaders(env_, readers_max), "mdb_env_set_maxreaders");
-    const auto opened = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, file_mode);
+    const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (opts.read_only ? MDB_RDONLY : 0U);
+    const auto opened = mdb_env_open(env_, path.c_str(), flags, file_mode);
     if (opened == MDB_INVALID || opened == MDB_VERSION_MISMATCH) {
       unusable(directory_, path.string() + " is not a belay store (" + mdb_strerror(opened) + ")");
     }
@@ -180,15 +189,38 @@ void environment::open(const options& opts) {
     int fd = -1;
     check(mdb_env_get_fd(env_, &fd), "mdb_env_get_fd");
     fcntl(fd, F_SETFD, FD_CLOEXEC); // LMDB 0.9.24 leaves the data file to child programs.
-    int dead = 0;
-    check(mdb_reader_check(env_, &dead), "mdb_reader_check");
-    sync_directory(directory_);
+    if (!opts.read_only) {
+      int dead = 0;
+      check(mdb_reader_check(env_, &dead), "mdb_reader_check");
+      sync_directory(directory_);
+    }
   } catch (...) {
     mdb_env_close(env_);
     env_ = nullptr;
     open_directories::remove(directory_);
     throw;
   }
+}
+
+void environment::sync_file(const std::filesystem::path& path) const {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fsync(fd) != 0) {
+    throw error{error_kind::fault, "fsync " + path.string() + ": " + std::strerror(errno)};
+  }
+  close(fd);
+  sync_directory(path.parent_path());
+}
+
+void environment::copy_to(const std::string& name) const {
+  const auto path = directory_ / name;
+  const auto fresh = directory_ / (name + ".new");
+  if (std::filesystem::exists(path)) {
+    return;
+  }
+  std::filesystem::remove(fresh);
+  check(mdb_env_copy2(env_, fresh.c_str(), 0), "mdb_env_copy2");
+  std::filesystem::rename(fresh, path);
+  sync_directory(directory_);
 }
 
 bool environment::disk_nearly_full() const {

@@ -29,6 +29,12 @@ public:
     return env_;
   }
 
+  /// Writes a consistent copy of the data file beside it, unless there is one already.
+  void copy_to(const std::string& name) const;
+
+  /// Waits until a file and its directory's entry are on disk. Throws `error{fault}`.
+  void sync_file(const std::filesystem::path& path) const;
+
   /// Whether the map or the disk has so little room that new work is refused.
   [[nodiscard]] bool nearly_full() const;
   /// Whether the disk has less than `free_min_bytes` left.

@@ -2,39 +2,14 @@
 #include "storage/codec.hpp"
 #include "storage/store_impl.hpp"
 
+#include <set>
+
 namespace belay::storage {
 
 namespace {
 
-/// Rows one `list` looks at before it answers with what it has; the caller goes on from `next`.
-constexpr std::size_t list_scan_max = 200'000;
 /// Payload bytes after which a page of events ends.
 constexpr std::size_t events_bytes_max = 1U << 20;
-
-/// A filter word of `list_query` as states, so that rows are decided without reading more of them.
-class state_filter {
-public:
-  explicit state_filter(const std::string& word, timestamp_ms now) : word_{word}, now_{now} {}
-
-  [[nodiscard]] bool admits(const head_record& head) const {
-    if (word_.empty()) {
-      return true;
-    }
-    const auto finished = head.state == process_state::finished;
-    if (word_ == "live" || word_ == "finished") {
-      return finished == (word_ == "finished");
-    }
-    process_view view;
-    view.state = head.state;
-    view.ended = head.ended;
-    view.due_at = head.due_at;
-    return state_word(view, now_) == word_;
-  }
-
-private:
-  const std::string& word_;
-  timestamp_ms now_;
-};
 
 } // namespace
 
@@ -60,27 +35,52 @@ view_of(const table_reader& read, row_id row, const head_record& head, const bod
   x.last_seq = head.last_seq;
   x.cancel_requested = head.cancel_requested;
   x.kill_requested = head.kill_requested;
-  if (const auto held = read.lease(row)) {
-    x.holder = {read.name(held->owner), held->incarnation};
-    x.lease_expires_at = held->expires_at;
+  x.change = head.change;
+  x.originator = body.originator;
+  x.label = body.label;
+  x.definition = body.definition;
+  if (head.first_owner != 0) {
+    x.first_owner = {read.name(head.first_owner), head.first_incarnation};
+    x.first_fence = head.first_fence;
+  }
+  if (head.state == process_state::waiting) {
+    if (const auto wait = read.waiting(row)) {
+      x.waiting = {{wait->kind, wait->name, wait->ordinal, wait->deadline}, wait->since};
+    }
+  }
+  if (head.state == process_state::running) {
+    if (const auto held = read.lease(row)) {
+      x.holder = {read.name(held->owner), held->incarnation};
+      x.lease_expires_at = held->expires_at;
+    }
   }
   return x;
 }
 
-std::optional<row_id> store::find(std::string_view id) const {
+checked<row_id> store::find(std::string_view id) const {
   const transaction txn{impl_->env, transaction::mode::read};
-  return table_reader{txn, impl_->tables, impl_->blobs}.row(id);
+  return table_reader{txn, impl_->tables, impl_->blobs}.lookup(id);
 }
 
-std::optional<process_view> store::get(std::string_view id) const {
+checked<process_view> store::get(std::string_view id) const {
   const transaction txn{impl_->env, transaction::mode::read};
   const table_reader read{txn, impl_->tables, impl_->blobs};
-  const auto row = read.row(id);
+  const auto row = read.lookup(id);
   if (!row) {
-    return std::nullopt;
+    return row.why();
   }
   const auto body = read.body(*row);
-  auto view = view_of(read, *row, read.head(*row), body);
+  const auto head = read.head(*row);
+  auto view = view_of(read, *row, head, body);
+  if (head.detailed) {
+    auto detail = read.detail(*row);
+    view.wake_session = std::move(detail.wake_session);
+    view.external_ref = std::move(detail.external_ref);
+    view.abandon = std::move(detail.abandon);
+  }
+  if (head.observed) {
+    view.observers = read.observers(*row);
+  }
   view.registration_json = read.text(body.registration);
   view.registration_hash = body.hash;
   if (const auto ended = read.outcome(*row)) {
@@ -89,51 +89,13 @@ std::optional<process_view> store::get(std::string_view id) const {
   return view;
 }
 
-process_page store::list(const list_query& query, timestamp_ms now) const {
-  const transaction txn{impl_->env, transaction::mode::read};
-  const table_reader read{txn, impl_->tables, impl_->blobs};
-  process_page page;
-  std::optional<name_id> kind;
-  std::optional<name_id> queue;
-  if (!query.kind.empty() && !(kind = read.find_name(name_kind::kind, query.kind))) {
-    return page;
-  }
-  if (!query.queue.empty() && !(queue = read.find_name(name_kind::queue, query.queue))) {
-    return page;
-  }
-  const state_filter filter{query.state, now};
-  cursor rows{txn, impl_->tables.head};
-  // Newest first: from the end, or from just before the row that the last page ended with.
-  bool found = false;
-  if (query.after == row_id{}) {
-    found = rows.last();
-  } else {
-    found = rows.seek(row_key(query.after)) ? rows.previous() : rows.last();
-  }
-  std::size_t scanned = 0;
-  row_id last{};
-  while (found && page.processes.size() < query.limit && scanned < list_scan_max) {
-    ++scanned;
-    last = row_of(rows.key());
-    const auto head = decode_head(rows.value());
-    if (filter.admits(head) && (!kind || head.kind == *kind) && (!queue || head.queue == *queue)) {
-      page.processes.push_back(view_of(read, last, head, read.body(last)));
-    }
-    found = rows.previous();
-  }
-  if (found) {
-    page.next = last;
-  }
-  return page;
-}
-
 checked<event_page>
 store::events_after(std::string_view id, event_seq after, std::uint32_t limit) const {
   const transaction txn{impl_->env, transaction::mode::read};
   const table_reader read{txn, impl_->tables, impl_->blobs};
-  const auto row = read.row(id);
+  const auto row = read.lookup(id);
   if (!row) {
-    return refusal{ec::unknown_process, "no process has the id '" + std::string{id} + "'"};
+    return row.why();
   }
   const auto head = read.head(*row);
   event_page page;
@@ -148,6 +110,107 @@ store::events_after(std::string_view id, event_seq after, std::uint32_t limit) c
     bytes += page.events.back().payload.size();
   }
   return page;
+}
+
+checked<event_page> store::recent_events(std::string_view id, std::uint32_t limit) const {
+  const auto view = get(id);
+  if (!view) {
+    return view.why();
+  }
+  const auto first = view->last_seq > limit ? view->last_seq - limit : 0;
+  return events_after(id, first, limit);
+}
+
+checked<std::uint64_t>
+store::count_events(std::string_view id, std::string_view type, event_seq through) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto row = read.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  return read.count_events(*row, read.head(*row), type, through);
+}
+
+checked<std::optional<event>>
+store::event_after(std::string_view id, std::string_view type, event_seq after) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto row = read.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  const auto seq = read.first_event(*row, read.head(*row), type, after);
+  if (seq == 0) {
+    return std::optional<event>{};
+  }
+  return std::optional{read.stored_event(*row, seq)};
+}
+
+change_page store::changes_since(std::uint64_t position, std::uint32_t limit) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  change_page page;
+  page.next = position;
+  cursor all{txn, impl_->tables.change};
+  for (auto found = all.seek(row_key(row_id{position + 1})); found; found = all.next()) {
+    if (page.changes.size() >= limit) {
+      page.more = true;
+      break;
+    }
+    const auto x = decode_change(all.value());
+    change one;
+    one.position = static_cast<std::uint64_t>(row_of(all.key()));
+    if (x.row == row_id{}) {
+      one.pruned = true;
+      one.process.id = x.pruned;
+    } else {
+      one.process = view_of(read, x.row, read.head(x.row), read.body(x.row));
+    }
+    page.next = one.position;
+    page.changes.push_back(std::move(one));
+  }
+  return page;
+}
+
+wake_list store::wakes(const wakes_query& query) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  wake_list result;
+  const auto row = query.process.empty() ? std::nullopt : read.row(query.process);
+  if (!query.process.empty() && !row) {
+    return result;
+  }
+  cursor all{txn, impl_->tables.wake};
+  const auto first = row_key(row_id{static_cast<std::uint64_t>(query.after) + 1});
+  for (auto found = all.seek(first); found && result.wakes.size() < query.limit;
+       found = all.next()) {
+    const auto x = decode_wake(all.value());
+    if ((query.settled || is_open(x.state)) && (!row || x.row == *row)
+        && (query.session.empty() || x.session == query.session)) {
+      result.wakes.push_back(
+        view_of(read, wake_id{static_cast<std::uint64_t>(row_of(all.key()))}, x));
+    }
+  }
+  return result;
+}
+
+bool store::has_wake(std::string_view session, timestamp_ms now) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const auto prefix = short_hash(session);
+  std::set<row_id> blocked;
+  cursor all{txn, impl_->tables.wake_open};
+  for (auto found = all.seek(prefix); found && all.key().substr(0, prefix.size()) == prefix;
+       found = all.next()) {
+    const auto id = all.key().substr(prefix.size());
+    const auto x = decode_wake(*txn.get(impl_->tables.wake, id));
+    const auto ready = x.state != wake_state::undeliverable && x.next_at <= now;
+    if (ready && blocked.count(x.row) == 0) {
+      return true;
+    }
+    blocked.insert(x.row);
+  }
+  return false;
 }
 
 std::optional<outcome_view> store::outcome_of(row_id row) const {
@@ -202,6 +265,10 @@ next_times store::upcoming(timestamp_ms now) const {
   cursor expiry{txn, impl_->tables.expiry};
   if (expiry.first()) {
     result.expires_at = byte_reader{expiry.key()}.i64();
+  }
+  cursor timer{txn, impl_->tables.timer};
+  if (timer.first()) {
+    result.timer_at = byte_reader{timer.key()}.i64();
   }
   return result;
 }

@@ -10,16 +10,38 @@ namespace {
 /// The first byte of every record; a record of another version is a fault, because the format
 /// version in `meta` said otherwise.
 constexpr std::uint8_t record_version = 1;
+/// Heads and bodies have grown since the first format.
+constexpr std::uint8_t grown_version = 2;
 constexpr std::uint8_t cancel_flag = 1;
 constexpr std::uint8_t kill_flag = 2;
+constexpr std::uint8_t abandon_flag = 4;
+constexpr std::uint8_t resumed_flag = 8;
+constexpr std::uint8_t declares_flag = 16;
+constexpr std::uint8_t children_flag = 32;
+constexpr std::uint8_t observed_flag = 64;
+constexpr std::uint8_t detailed_flag = 128;
 constexpr std::uint8_t finished_base = 16;
 constexpr std::size_t short_hash_bytes = 16;
+
+[[noreturn]] void unknown_version(const char* table) {
+  throw error{error_kind::fault,
+              std::string{"a record of table "} + table + " has an unknown version"};
+}
 
 byte_reader open_record(std::string_view bytes, const char* table) {
   auto in = byte_reader::of_record(bytes, table);
   if (in.u8() != record_version) {
-    throw error{error_kind::fault,
-                std::string{"a record of table "} + table + " has an unknown version"};
+    unknown_version(table);
+  }
+  return in;
+}
+
+/// Opens a record that may be of the first format; `version` tells.
+byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& version) {
+  auto in = byte_reader::of_record(bytes, table);
+  version = in.u8();
+  if (version != record_version && version != grown_version) {
+    unknown_version(table);
   }
   return in;
 }
@@ -38,9 +60,12 @@ stored_text read_text(byte_reader& in) {
 } // namespace
 
 std::string encode(const head_record& x) {
-  const auto flags = (x.cancel_requested ? cancel_flag : 0) | (x.kill_requested ? kill_flag : 0);
+  const auto flags = (x.cancel_requested ? cancel_flag : 0) | (x.kill_requested ? kill_flag : 0)
+                     | (x.abandon_requested ? abandon_flag : 0) | (x.resumed ? resumed_flag : 0)
+                     | (x.declares ? declares_flag : 0) | (x.has_children ? children_flag : 0)
+                     | (x.observed ? observed_flag : 0) | (x.detailed ? detailed_flag : 0);
   return byte_writer{}
-    .u8(record_version)
+    .u8(grown_version)
     .u8(static_cast<std::uint8_t>(x.state))
     .u8(static_cast<std::uint8_t>(x.ended))
     .u8(static_cast<std::uint8_t>(x.rule))
@@ -62,11 +87,19 @@ std::string encode(const head_record& x) {
     .i64(x.retry.backoff_ms)
     .u32(x.retry.factor_permille)
     .i64(x.retry.backoff_max_ms)
+    .u64(x.change)
+    .u64(static_cast<std::uint64_t>(x.parent))
+    .u8(static_cast<std::uint8_t>(x.close))
+    .u32(x.attempts_max)
+    .u32(x.first_owner)
+    .u64(x.first_incarnation)
+    .u64(static_cast<std::uint64_t>(x.first_fence))
     .record();
 }
 
 head_record decode_head(std::string_view bytes) {
-  auto in = open_record(bytes, "head");
+  std::uint8_t version = 0;
+  auto in = open_grown(bytes, "head", version);
   head_record x;
   x.state = static_cast<process_state>(in.u8());
   x.ended = static_cast<outcome_kind>(in.u8());
@@ -74,6 +107,12 @@ head_record decode_head(std::string_view bytes) {
   const auto flags = in.u8();
   x.cancel_requested = (flags & cancel_flag) != 0;
   x.kill_requested = (flags & kill_flag) != 0;
+  x.abandon_requested = (flags & abandon_flag) != 0;
+  x.resumed = (flags & resumed_flag) != 0;
+  x.declares = (flags & declares_flag) != 0;
+  x.has_children = (flags & children_flag) != 0;
+  x.observed = (flags & observed_flag) != 0;
+  x.detailed = (flags & detailed_flag) != 0;
   x.priority = static_cast<std::int32_t>(in.u32());
   x.queue = in.u32();
   x.kind = in.u32();
@@ -91,6 +130,15 @@ head_record decode_head(std::string_view bytes) {
   x.retry.backoff_ms = in.i64();
   x.retry.factor_permille = in.u32();
   x.retry.backoff_max_ms = in.i64();
+  if (version == grown_version) {
+    x.change = in.u64();
+    x.parent = row_id{in.u64()};
+    x.close = static_cast<close_policy>(in.u8());
+    x.attempts_max = in.u32();
+    x.first_owner = in.u32();
+    x.first_incarnation = in.u64();
+    x.first_fence = fencing_token{in.u64()};
+  }
   return x;
 }
 
@@ -122,17 +170,32 @@ lease_record decode_lease(std::string_view bytes) {
 
 std::string encode(const body_record& x) {
   byte_writer out;
-  out.u8(record_version).text(x.id).text(x.hash);
+  out.u8(grown_version).text(x.id).text(x.hash);
   write(out, x.registration);
+  out.text(x.originator).text(x.label).text(x.definition);
+  out.u32(static_cast<std::uint32_t>(x.labels.size()));
+  for (const auto& [key, value] : x.labels) {
+    out.text(key).text(value);
+  }
   return out.record();
 }
 
 body_record decode_body(std::string_view bytes) {
-  auto in = open_record(bytes, "body");
+  std::uint8_t version = 0;
+  auto in = open_grown(bytes, "body", version);
   body_record x;
   x.id = in.text();
   x.hash = in.text();
   x.registration = read_text(in);
+  if (version == grown_version) {
+    x.originator = in.text();
+    x.label = in.text();
+    x.definition = in.text();
+    for (auto left = in.u32(); left > 0; --left) {
+      std::string key{in.text()};
+      x.labels[std::move(key)] = in.text();
+    }
+  }
   return x;
 }
 
@@ -183,12 +246,153 @@ outcome_record decode_outcome(std::string_view bytes) {
   return x;
 }
 
+std::string encode(const detail_record& x) {
+  return byte_writer{}
+    .u8(record_version)
+    .text(x.wake_session)
+    .text(x.external_ref)
+    .text(x.abandon)
+    .record();
+}
+
+detail_record decode_detail(std::string_view bytes) {
+  auto in = open_record(bytes, "detail");
+  detail_record x;
+  x.wake_session = in.text();
+  x.external_ref = in.text();
+  x.abandon = in.text();
+  return x;
+}
+
+std::string encode(const wait_record& x) {
+  byte_writer out;
+  out.u8(record_version)
+    .u8(static_cast<std::uint8_t>(x.kind))
+    .text(x.name)
+    .u64(x.ordinal)
+    .u64(static_cast<std::uint64_t>(x.target))
+    .i64(x.since)
+    .i64(x.deadline)
+    .text(x.woken);
+  write(out, x.outcome);
+  return out.u64(static_cast<std::uint64_t>(x.fence)).u64(x.remaining).record();
+}
+
+wait_record decode_wait(std::string_view bytes) {
+  auto in = open_record(bytes, "wait");
+  wait_record x;
+  x.kind = static_cast<wait_kind>(in.u8());
+  x.name = in.text();
+  x.ordinal = in.u64();
+  x.target = row_id{in.u64()};
+  x.since = in.i64();
+  x.deadline = in.i64();
+  x.woken = in.text();
+  x.outcome = read_text(in);
+  x.fence = fencing_token{in.u64()};
+  x.remaining = in.u64();
+  return x;
+}
+
+std::string encode(const observer_record& x) {
+  return byte_writer{}.u8(record_version).text(x.session).i64(x.since).record();
+}
+
+observer_record decode_observer(std::string_view bytes) {
+  auto in = open_record(bytes, "observer");
+  observer_record x;
+  x.session = in.text();
+  x.since = in.i64();
+  return x;
+}
+
+std::string encode(const wake_record& x) {
+  byte_writer out;
+  out.u8(record_version)
+    .u64(static_cast<std::uint64_t>(x.row))
+    .u64(x.seq)
+    .text(x.session)
+    .text(x.event_type);
+  write(out, x.input);
+  return out.u8(static_cast<std::uint8_t>(x.state))
+    .u32(x.attempts)
+    .i64(x.created_at)
+    .i64(x.next_at)
+    .u64(x.token)
+    .text(x.reason)
+    .record();
+}
+
+wake_record decode_wake(std::string_view bytes) {
+  auto in = open_record(bytes, "wake");
+  wake_record x;
+  x.row = row_id{in.u64()};
+  x.seq = in.u64();
+  x.session = in.text();
+  x.event_type = in.text();
+  x.input = read_text(in);
+  x.state = static_cast<wake_state>(in.u8());
+  x.attempts = in.u32();
+  x.created_at = in.i64();
+  x.next_at = in.i64();
+  x.token = in.u64();
+  x.reason = in.text();
+  return x;
+}
+
+bool is_open(wake_state state) {
+  return state == wake_state::pending || state == wake_state::taken
+         || state == wake_state::undeliverable;
+}
+
+std::string encode(const change_record& x) {
+  return byte_writer{}
+    .u8(record_version)
+    .u64(static_cast<std::uint64_t>(x.row))
+    .text(x.pruned)
+    .record();
+}
+
+change_record decode_change(std::string_view bytes) {
+  auto in = open_record(bytes, "change");
+  change_record x;
+  x.row = row_id{in.u64()};
+  x.pruned = in.text();
+  return x;
+}
+
+std::string encode(const tombstone_record& x) {
+  return byte_writer{}
+    .u8(record_version)
+    .u64(static_cast<std::uint64_t>(x.row))
+    .u8(static_cast<std::uint8_t>(x.ended))
+    .i64(x.pruned_at)
+    .u64(x.change)
+    .u64(static_cast<std::uint64_t>(x.fence))
+    .record();
+}
+
+tombstone_record decode_tombstone(std::string_view bytes) {
+  auto in = open_record(bytes, "tombstone");
+  tombstone_record x;
+  x.row = row_id{in.u64()};
+  x.ended = static_cast<outcome_kind>(in.u8());
+  x.pruned_at = in.i64();
+  x.change = in.u64();
+  x.fence = fencing_token{in.u64()};
+  return x;
+}
+
 std::string encode_number(std::uint64_t x) {
   return byte_writer{}.u64(x).record();
 }
 
 std::uint64_t decode_number(std::string_view bytes, const char* table) {
   return byte_reader::of_record(bytes, table).u64();
+}
+
+std::string encode_name(std::string_view text) {
+  return byte_writer{}.text(text).record();
 }
 
 std::string row_key(row_id row) {
@@ -209,6 +413,35 @@ std::string idempotency_key(row_id row, std::string_view key) {
 
 std::string time_key(timestamp_ms at, row_id row) {
   return byte_writer{}.i64(at).u64(static_cast<std::uint64_t>(row)).key();
+}
+
+std::string pair_key(std::uint64_t first, std::uint64_t second) {
+  return byte_writer{}.u64(first).u64(second).key();
+}
+
+std::string timer_key(timestamp_ms at, row_id row, std::uint64_t what) {
+  return byte_writer{}.i64(at).u64(static_cast<std::uint64_t>(row)).u64(what).key();
+}
+
+std::string type_key(row_id row, std::string_view type, event_seq seq) {
+  constexpr std::size_t hash_bytes = 8;
+  return byte_writer{}
+    .u64(static_cast<std::uint64_t>(row))
+    .raw(short_hash(type).substr(0, hash_bytes))
+    .u64(seq)
+    .key();
+}
+
+std::string session_key(std::string_view session, session_role role, row_id row) {
+  return byte_writer{}
+    .raw(short_hash(session))
+    .u8(static_cast<std::uint8_t>(role))
+    .u64(static_cast<std::uint64_t>(row))
+    .key();
+}
+
+std::string wake_open_key(std::string_view session, wake_id id) {
+  return byte_writer{}.raw(short_hash(session)).u64(static_cast<std::uint64_t>(id)).key();
 }
 
 std::string encode(const ready_place& x) {

@@ -5,7 +5,10 @@
 #include "messages/lease.hpp"
 #include "messages/process_view.hpp"
 #include "messages/registration.hpp"
+#include "messages/sessions.hpp"
+#include "messages/waiting.hpp"
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -21,6 +24,14 @@ struct head_record {
   recovery_rule rule{};
   bool cancel_requested = false;
   bool kill_requested = false;
+  bool abandon_requested = false;
+  /// Ready again after a wait: the next claim goes on with the same attempt.
+  bool resumed = false;
+  /// Whether there are declared event types, children, observers, a detail record.
+  bool declares = false;
+  bool has_children = false;
+  bool observed = false;
+  bool detailed = false;
   std::int32_t priority = 0;
   name_id queue = 0;
   name_id kind = 0;
@@ -36,6 +47,17 @@ struct head_record {
   fencing_token fence{};
   event_seq last_seq = 0;
   retry_policy retry;
+  /// Its place in the change feed.
+  std::uint64_t change = 0;
+  /// 0 means none.
+  row_id parent{};
+  close_policy close = close_policy::cancel;
+  /// 0 means no bound.
+  std::uint32_t attempts_max = 0;
+  /// Who ran it first; 0 when nobody did.
+  name_id first_owner = 0;
+  std::uint64_t first_incarnation = 0;
+  fencing_token first_fence{};
 };
 
 [[nodiscard]] std::string encode(const head_record& x);
@@ -66,6 +88,11 @@ struct body_record {
   /// Hex SHA-256 of the canonical registration.
   std::string hash;
   stored_text registration;
+  /// What lists are filtered by, as the registration says it.
+  std::string originator = "host";
+  std::string label;
+  std::string definition;
+  std::map<std::string, std::string> labels;
 };
 
 [[nodiscard]] std::string encode(const body_record& x);
@@ -101,9 +128,93 @@ struct outcome_record {
 [[nodiscard]] std::string encode(const outcome_record& x);
 [[nodiscard]] outcome_record decode_outcome(std::string_view bytes);
 
+/// What few processes have.
+struct detail_record {
+  /// The session that its wakes go to; empty means none.
+  std::string wake_session;
+  /// JSON texts; empty when not set.
+  std::string external_ref;
+  std::string abandon;
+};
+
+[[nodiscard]] std::string encode(const detail_record& x);
+[[nodiscard]] detail_record decode_detail(std::string_view bytes);
+
+/// What a process waits for or, while `woken` is set, waited for until the next claim.
+struct wait_record {
+  wait_kind kind = wait_kind::none;
+  std::string name;
+  std::uint64_t ordinal = 0;
+  /// Of a child: its row.
+  row_id target{};
+  timestamp_ms since = 0;
+  timestamp_ms deadline = 0;
+  /// Why it is ready again, as JSON text.
+  std::string woken;
+  /// Of `closing`: the outcome that is held back, the fence it was written under, and how many
+  /// children it waits for.
+  stored_text outcome;
+  fencing_token fence{};
+  std::uint64_t remaining = 0;
+};
+
+[[nodiscard]] std::string encode(const wait_record& x);
+[[nodiscard]] wait_record decode_wait(std::string_view bytes);
+
+struct observer_record {
+  std::string session;
+  timestamp_ms since = 0;
+};
+
+[[nodiscard]] std::string encode(const observer_record& x);
+[[nodiscard]] observer_record decode_observer(std::string_view bytes);
+
+struct wake_record {
+  row_id row{};
+  event_seq seq = 0;
+  std::string session;
+  std::string event_type;
+  stored_text input;
+  wake_state state = wake_state::pending;
+  std::uint32_t attempts = 0;
+  timestamp_ms created_at = 0;
+  timestamp_ms next_at = 0;
+  std::uint64_t token = 0;
+  std::string reason;
+};
+
+[[nodiscard]] std::string encode(const wake_record& x);
+[[nodiscard]] wake_record decode_wake(std::string_view bytes);
+
+/// Whether a wake may still reach its session, or holds back later ones.
+[[nodiscard]] bool is_open(wake_state state);
+
+/// An entry of the change feed: a row or, of a pruned one, its id.
+struct change_record {
+  row_id row{};
+  process_id pruned;
+};
+
+[[nodiscard]] std::string encode(const change_record& x);
+[[nodiscard]] change_record decode_change(std::string_view bytes);
+
+struct tombstone_record {
+  row_id row{};
+  outcome_kind ended = outcome_kind::success;
+  timestamp_ms pruned_at = 0;
+  std::uint64_t change = 0;
+  fencing_token fence{};
+};
+
+[[nodiscard]] std::string encode(const tombstone_record& x);
+[[nodiscard]] tombstone_record decode_tombstone(std::string_view bytes);
+
 /// A number with its checksum: counters, incarnations, names, meta.
 [[nodiscard]] std::string encode_number(std::uint64_t x);
 [[nodiscard]] std::uint64_t decode_number(std::string_view bytes, const char* table);
+
+/// A name with its checksum.
+[[nodiscard]] std::string encode_name(std::string_view text);
 
 // -- keys ---------------------------------------------------------------------------------------
 
@@ -112,6 +223,16 @@ struct outcome_record {
 [[nodiscard]] std::string event_key(row_id row, event_seq seq);
 [[nodiscard]] std::string idempotency_key(row_id row, std::string_view key);
 [[nodiscard]] std::string time_key(timestamp_ms at, row_id row);
+/// Two numbers, big-endian: rows, change positions, wakes.
+[[nodiscard]] std::string pair_key(std::uint64_t first, std::uint64_t second);
+/// Of the table `timer`: a wait's deadline (`what` 0) or a wake's end (its id).
+[[nodiscard]] std::string timer_key(timestamp_ms at, row_id row, std::uint64_t what);
+/// Of the table `event_by_type`; without `seq` the prefix of one type.
+[[nodiscard]] std::string type_key(row_id row, std::string_view type, event_seq seq);
+/// Of the table `session`: what a session has to do with a row.
+enum class session_role : char { observer = 'o', target = 'w' };
+[[nodiscard]] std::string session_key(std::string_view session, session_role role, row_id row);
+[[nodiscard]] std::string wake_open_key(std::string_view session, wake_id id);
 
 /// A place in `ready`: group by queue and kind, then priority (high first), due time, row.
 struct ready_place {

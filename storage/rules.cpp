@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace belay::storage::rules {
 
@@ -31,11 +32,63 @@ after_loss after_interruption(const head_record& head, std::uint32_t interruptio
   if (head.cancel_requested || head.kill_requested) {
     return after_loss::cancelled;
   }
+  if (head.abandon_requested) {
+    return after_loss::abandoned;
+  }
   const auto too_often = interruptions_max != 0 && head.interruptions >= interruptions_max;
   if (too_often || head.rule == recovery_rule::owner_bound) {
     return after_loss::quarantined;
   }
   return after_loss::ready;
+}
+
+after_loss after_release(const head_record& head, bool started) {
+  if (head.cancel_requested || head.kill_requested) {
+    return after_loss::cancelled;
+  }
+  if (head.abandon_requested || (head.rule == recovery_rule::owner_bound && started)) {
+    return after_loss::abandoned;
+  }
+  return after_loss::ready;
+}
+
+std::optional<fencing_token> next_fence(fencing_token last) {
+  const auto number = static_cast<std::uint64_t>(last);
+  if (number == std::numeric_limits<std::uint64_t>::max()) {
+    return std::nullopt;
+  }
+  return fencing_token{number + 1};
+}
+
+bool attempts_used_up(const head_record& head) {
+  return head.attempts_max != 0 && head.attempt >= head.attempts_max && !head.resumed;
+}
+
+std::optional<std::string> authority_refused(authority by, recovery_rule rule, outcome_kind kind) {
+  const auto external = rule == recovery_rule::externally_owned;
+  switch (by) {
+    case authority::external_owner:
+      return external ? std::nullopt
+                      : std::optional<std::string>{"only the holder of its lease completes it"};
+    case authority::workflow_key:
+      return external ? std::optional<std::string>{"it is completed by its external owner"}
+                      : std::nullopt;
+    case authority::reconciled_abandon:
+      if (!external) {
+        return "it is abandoned under its lease";
+      }
+      return kind == outcome_kind::abandoned
+               ? std::nullopt
+               : std::optional<std::string>{"this authority abandons, and nothing else"};
+  }
+  return "there is no such authority";
+}
+
+duration_ms wake_pause(std::uint32_t attempts) {
+  constexpr duration_ms first = 1'000;
+  constexpr duration_ms longest = 300'000;
+  constexpr std::uint32_t doublings_max = 10;
+  return std::min(longest, first << std::min(attempts, doublings_max));
 }
 
 const char* terminal_event(outcome_kind kind) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "messages/outcome.hpp"
+#include "messages/upkeep.hpp"
 #include "storage/records.hpp"
 
 #include <optional>
@@ -31,11 +32,29 @@ struct presented_lease {
 retry_pause(const retry_policy& policy, std::uint32_t failures, std::uint64_t random);
 
 /// Where a row goes whose lease was lost.
-enum class after_loss { ready, quarantined, cancelled };
+enum class after_loss { ready, quarantined, cancelled, abandoned };
 
 /// `head.interruptions` counts this loss already; `interruptions_max` 0 means no bound.
 [[nodiscard]] after_loss
 after_interruption(const head_record& head, std::uint32_t interruptions_max);
+
+/// The same for a row that its holder gives back. `started` says whether the run had begun.
+[[nodiscard]] after_loss after_release(const head_record& head, bool started);
+
+/// Returns the fence of the next grant; nothing when there is none left.
+[[nodiscard]] std::optional<fencing_token> next_fence(fencing_token last);
+
+/// Whether a row has run as often as it may; a row that goes on after a wait does not run again.
+[[nodiscard]] bool attempts_used_up(const head_record& head);
+
+/// Whether an authority may complete a process without its lease, and with this outcome. Returns
+/// the reason against it, or nothing.
+[[nodiscard]] std::optional<std::string>
+authority_refused(authority by, recovery_rule rule, outcome_kind kind);
+
+/// Returns the pause before a wake is handed out again: a second, doubled for each time, up to five
+/// minutes.
+[[nodiscard]] duration_ms wake_pause(std::uint32_t attempts);
 
 /// Returns the event type that records an outcome.
 [[nodiscard]] const char* terminal_event(outcome_kind kind);

@@ -16,6 +16,9 @@ store::store(options opts) : impl_{std::make_unique<impl>(std::move(opts))} {}
 store::~store() = default;
 
 batch_result store::apply(std::span<const operation> operations, const batch_context& context) {
+  if (impl_->opts.read_only) {
+    throw error{error_kind::unusable, "the store was opened to be read only"};
+  }
   transaction txn{impl_->env, transaction::mode::write};
   batch work{impl_->shared, txn, context};
   std::vector<answer> answers;
@@ -26,6 +29,9 @@ batch_result store::apply(std::span<const operation> operations, const batch_con
   work.finish();
   if (txn.dirty()) {
     txn.commit();
+    for (const auto& name : work.dropped_blobs()) {
+      impl_->blobs.remove(name);
+    }
   }
   return work.take(std::move(answers));
 }

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,6 +59,15 @@ struct options {
   std::size_t event_bytes_max = 65'536;
   /// Largest outcome in bytes.
   std::size_t outcome_bytes_max = 4'194'304;
+  /// Most wakes on their way in all.
+  std::uint64_t wakes_max = 1'000'000;
+  /// Times a wake is handed out before it is given up.
+  std::uint32_t wake_attempts_max = 20;
+  /// Age at which a wake is given up, in milliseconds; 0 means never.
+  duration_ms wake_age_max = 7LL * 24 * 3'600 * 1'000;
+  /// Opens an existing store to read it while another program may hold it: takes no lock, writes
+  /// nothing, `apply` is refused.
+  bool read_only = false;
   registration_limits registration;
   /// What the lock file says of the holder.
   std::string holder;
@@ -77,6 +87,8 @@ struct batch_result {
   std::vector<row_id> changed;
   /// Whether a row became claimable, now or at a later due time.
   bool ready_changed = false;
+  /// Cancel requests that a parent's end made: their holders are to be told.
+  std::vector<cancel_receipt> pushes;
 };
 
 /// The times the timekeeper waits for; 0 means none.
@@ -86,6 +98,27 @@ struct next_times {
   /// The earliest entry of the expiry index (may be earlier than the true expiry: renewals are
   /// noticed lazily).
   timestamp_ms expires_at = 0;
+  /// The earliest deadline of a waiting row or end of a wake.
+  timestamp_ms timer_at = 0;
+};
+
+/// Sizes of a store, for people and alarms.
+struct store_stat {
+  std::uint64_t page_bytes = 0;
+  /// Of the data file, and what of it is in use; the rest is free pages inside it.
+  std::uint64_t file_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t free_pages = 0;
+  std::uint64_t size_max_bytes = 0;
+  std::uint64_t disk_free_bytes = 0;
+  std::uint64_t blobs = 0;
+  std::uint64_t last_transaction = 0;
+  /// Readers, and how many transactions the oldest of them lies behind.
+  std::uint64_t readers = 0;
+  std::uint64_t oldest_reader_behind = 0;
+  /// Records by table.
+  std::map<std::string, std::uint64_t> records;
+  std::map<std::string, std::uint64_t> by_state;
 };
 
 class store {
@@ -104,20 +137,49 @@ public:
   /// Returns the largest time ever given to `apply`, for a clock that never goes back.
   [[nodiscard]] timestamp_ms last_time() const;
 
-  [[nodiscard]] std::optional<process_view> get(std::string_view id) const;
+  /// Refuses with `unknown_process` or `pruned`.
+  [[nodiscard]] checked<process_view> get(std::string_view id) const;
   [[nodiscard]] process_page list(const list_query& query, timestamp_ms now) const;
   /// Refuses (`unknown_process`). Returns at most `limit` events and about 1 MiB.
   [[nodiscard]] checked<event_page>
   events_after(std::string_view id, event_seq after, std::uint32_t limit) const;
-  /// Returns the row of an id, if there is one.
-  [[nodiscard]] std::optional<row_id> find(std::string_view id) const;
+  /// The last events of a process, oldest first. Refuses as `events_after`.
+  [[nodiscard]] checked<event_page> recent_events(std::string_view id, std::uint32_t limit) const;
+  /// How many events of a type there are up to and including a sequence number.
+  [[nodiscard]] checked<std::uint64_t>
+  count_events(std::string_view id, std::string_view type, event_seq through) const;
+  /// The first event of a type after a sequence number, if there is one yet.
+  [[nodiscard]] checked<std::optional<event>>
+  event_after(std::string_view id, std::string_view type, event_seq after) const;
+  /// The change feed after a position, oldest first.
+  [[nodiscard]] change_page changes_since(std::uint64_t cursor, std::uint32_t limit) const;
+  /// How many live processes run each definition (or, without one, each kind).
+  [[nodiscard]] std::map<std::string, std::uint64_t> live_references() const;
+  [[nodiscard]] wake_list wakes(const wakes_query& query) const;
+  /// Whether a session has a wake that may be taken now.
+  [[nodiscard]] bool has_wake(std::string_view session, timestamp_ms now) const;
+  [[nodiscard]] store_stat stat() const;
+  /// Bytes of the data file that are in use.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+  /// Returns the row of an id. Refuses with `unknown_process` or `pruned`.
+  [[nodiscard]] checked<row_id> find(std::string_view id) const;
   /// Returns the outcome if the process has one.
   [[nodiscard]] std::optional<outcome_view> outcome_of(row_id row) const;
   [[nodiscard]] process_counts counts() const;
   [[nodiscard]] next_times upcoming(timestamp_ms now) const;
 
-  /// Checks every record and invariant by a full scan; returns one sentence per violation.
-  [[nodiscard]] std::vector<std::string> check() const;
+  /// Checks every record and invariant by a full scan; returns one sentence per violation, at most
+  /// `findings_max`.
+  [[nodiscard]] std::vector<std::string> check(std::size_t findings_max = 1'000) const;
+
+  /// Writes a consistent copy of everything into an empty or new directory, while the store is in
+  /// use. Throws `error`.
+  void copy_to(const std::filesystem::path& directory, bool compact) const;
+  /// Writes everything as JSON lines in a stable order, for `import_lines`.
+  void export_lines(std::ostream& out) const;
+  /// Fills this store, which must be empty, from what `export_lines` wrote. Throws
+  /// `error{unusable}` that names the line; nothing is written then.
+  void import_lines(std::istream& in);
 
 private:
   struct impl;

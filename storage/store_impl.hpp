@@ -13,14 +13,15 @@ struct store::impl {
   explicit impl(options given)
     : opts{std::move(given)},
       env{opts},
-      tables{open_tables(env)},
       blobs{opts.directory, opts.inline_bytes_max},
-      shared{opts, env, tables, blobs} {}
+      tables{opts.read_only ? open_tables_to_read(env) : open_tables(env, blobs)},
+      shared{opts, env, tables, blobs, declared} {}
 
   options opts;
   environment env;
-  table_handles tables;
   blob_store blobs;
+  table_handles tables;
+  declared_types declared;
   batch_environment shared;
 };
 

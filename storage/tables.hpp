@@ -25,6 +25,25 @@ struct table_handles {
   MDB_dbi name_text = 0;
   MDB_dbi owner = 0;
   MDB_dbi counter = 0;
+  MDB_dbi detail = 0;
+  MDB_dbi observer = 0;
+  MDB_dbi session = 0;
+  MDB_dbi change = 0;
+  MDB_dbi finished = 0;
+  MDB_dbi child = 0;
+  MDB_dbi wait = 0;
+  MDB_dbi waiter = 0;
+  MDB_dbi timer = 0;
+  MDB_dbi wake = 0;
+  MDB_dbi wake_open = 0;
+  MDB_dbi wake_row = 0;
+  MDB_dbi tombstone = 0;
+  MDB_dbi tombstone_age = 0;
+  MDB_dbi blob = 0;
+  MDB_dbi event_by_type = 0;
+
+  /// Every table by its name.
+  [[nodiscard]] std::vector<std::pair<std::string, MDB_dbi>> all() const;
 };
 
 /// What kind of thing an interned name names.
@@ -36,14 +55,23 @@ inline constexpr std::string_view format = "format";
 inline constexpr std::string_view next_row = "next_row";
 inline constexpr std::string_view next_name = "next_name";
 inline constexpr std::string_view time = "time";
+inline constexpr std::string_view next_change = "next_change";
+inline constexpr std::string_view next_wake = "next_wake";
+inline constexpr std::string_view open_wakes = "open_wakes";
+/// The highest fence of any forgotten tombstone: new processes begin above it.
+inline constexpr std::string_view fence_floor = "fence_floor";
 } // namespace meta_keys
 
 /// Version of the format this program writes.
-inline constexpr std::uint64_t format_version = 1;
+inline constexpr std::uint64_t format_version = 2;
 
 /// Opens all tables, makes them in a new store, and checks the format version.
-/// Throws `error{unusable}` on a newer format or a file of another program.
-[[nodiscard]] table_handles open_tables(const environment& env);
+/// A store of the first format is copied to `belay.mdb.format1` and brought up to this one in one
+/// transaction. Throws `error{unusable}` on a newer format or a file of another program.
+[[nodiscard]] table_handles open_tables(const environment& env, const blob_store& blobs);
+
+/// The same for a store that is only read. Throws `error{unusable}` also on an older format.
+[[nodiscard]] table_handles open_tables_to_read(const environment& env);
 
 /// Reads that both batches and queries need; all inside the caller's transaction.
 class table_reader {
@@ -52,6 +80,19 @@ public:
     : txn_{txn}, tables_{tables}, blobs_{blobs} {}
 
   [[nodiscard]] std::optional<row_id> row(std::string_view id) const;
+  /// Returns the row; refuses with `unknown_process` or, of a pruned one, `pruned`.
+  [[nodiscard]] checked<row_id> lookup(std::string_view id) const;
+  [[nodiscard]] std::optional<tombstone_record> tombstone(std::string_view id) const;
+  [[nodiscard]] std::optional<head_record> find_head(row_id row) const;
+  [[nodiscard]] detail_record detail(row_id row) const;
+  [[nodiscard]] std::optional<wait_record> waiting(row_id row) const;
+  [[nodiscard]] std::vector<std::string> observers(row_id row) const;
+  /// How many events of a type there are up to and including a sequence number.
+  [[nodiscard]] std::uint64_t
+  count_events(row_id row, const head_record& head, std::string_view type, event_seq through) const;
+  /// The first event of a type after a sequence number; 0 when there is none.
+  [[nodiscard]] event_seq
+  first_event(row_id row, const head_record& head, std::string_view type, event_seq after) const;
   /// Requires that the row exists; otherwise throws `error{fault}`.
   [[nodiscard]] head_record head(row_id row) const;
   [[nodiscard]] body_record body(row_id row) const;
@@ -72,5 +113,8 @@ private:
   const table_handles& tables_;
   const blob_store& blobs_;
 };
+
+/// Returns a wake as its receiver and an operator see it.
+[[nodiscard]] wake view_of(const table_reader& read, wake_id id, const wake_record& x);
 
 } // namespace belay::storage

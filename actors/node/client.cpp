@@ -17,6 +17,8 @@ namespace {
 
 /// How long an operation may take that waits for nothing but the disk.
 constexpr milliseconds operation_deadline{30'000};
+/// A full scan of a store: about a million rows a minute.
+constexpr milliseconds scan_deadline{3'600'000};
 /// One held request; longer waits are made of several, so that a lost node is noticed.
 constexpr duration_ms wait_slice_ms = 4'000;
 /// What an answer may take beyond the time it was asked to wait.
@@ -142,6 +144,99 @@ checked<event> client::append(const append_request& request) {
 checked<cancel_receipt> client::cancel(const cancel_request& request) {
   return impl_->ask<cancel_receipt>(impl_->node.registry, operation_deadline, atom::cancel_v,
                                     request);
+}
+
+checked<completion> client::settle(const settle_request& request) {
+  return impl_->ask<completion>(impl_->node.registry, operation_deadline, atom::settle_v, request);
+}
+
+checked<abandon_receipt> client::abandon(const abandon_request& request) {
+  return impl_->ask<abandon_receipt>(impl_->node.registry, operation_deadline, atom::abandon_v,
+                                     request);
+}
+
+checked<done> client::requeue(const requeue_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::requeue_v, request);
+}
+
+checked<registered_list> client::again(const again_request& request) {
+  return impl_->ask<registered_list>(impl_->node.registry, operation_deadline, atom::again_v,
+                                     request);
+}
+
+checked<done> client::set_external_ref(const external_ref_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::reference_v, request);
+}
+
+checked<done> client::observe(const observe_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::observe_v, request);
+}
+
+checked<done> client::transfer(const transfer_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::transfer_v, request);
+}
+
+checked<done> client::retarget(const retarget_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::retarget_v, request);
+}
+
+checked<wake_list> client::take_wakes(const take_wakes_request& request) {
+  return impl_->ask<wake_list>(impl_->node.registry, operation_deadline, atom::wakes_v, request);
+}
+
+checked<done> client::settle_wake(const settle_wake_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::settle_v, request);
+}
+
+checked<prune_report> client::prune(const prune_request& request) {
+  return impl_->ask<prune_report>(impl_->node.registry, operation_deadline, atom::prune_v, request);
+}
+
+checked<done> client::compact_tombstones(const compact_request& request) {
+  return impl_->ask<done>(impl_->node.registry, operation_deadline, atom::compact_v, request);
+}
+
+checked<session_report> client::forget_session(const std::string& session) {
+  return impl_->ask<session_report>(impl_->node.registry, operation_deadline, atom::forget_v,
+                                    session);
+}
+
+checked<wake_list> client::wakes(const wakes_query& query) {
+  return impl_->ask<wake_list>(impl_->node.reader, operation_deadline, atom::wakes_v, query);
+}
+
+checked<event_page> client::recent_events(const process_id& id, std::uint32_t limit) {
+  return impl_->ask<event_page>(impl_->node.reader, operation_deadline, atom::recent_v, id, limit);
+}
+
+checked<std::uint64_t>
+client::count_events(const process_id& id, const std::string& type, event_seq through) {
+  return impl_->ask<std::uint64_t>(impl_->node.reader, operation_deadline, atom::count_v, id, type,
+                                   through);
+}
+
+checked<change_page> client::changes_since(std::uint64_t position, std::uint32_t limit) {
+  return impl_->ask<change_page>(impl_->node.reader, operation_deadline, atom::changes_v, position,
+                                 limit);
+}
+
+checked<process_counts> client::live_references() {
+  return impl_->ask<process_counts>(impl_->node.reader, operation_deadline, atom::reference_v);
+}
+
+checked<done> client::wait_wake(const std::string& session, duration_ms length) {
+  return impl_->ask<done>(impl_->node.watcher, milliseconds{length} + answer_margin, atom::wakes_v,
+                          session, length);
+}
+
+checked<event> client::wait_event(const process_id& id, const std::string& type, event_seq after,
+                                  duration_ms length) {
+  return impl_->ask<event>(impl_->node.watcher, milliseconds{length} + answer_margin,
+                           atom::follow_v, id, type, after, length);
+}
+
+checked<check_report> client::check() {
+  return impl_->ask<check_report>(impl_->node.reader, scan_deadline, atom::check_v);
 }
 
 std::uint32_t client::batch_max() const {

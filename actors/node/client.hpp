@@ -39,6 +39,32 @@ public:
   follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length);
   [[nodiscard]] checked<event> append(const append_request& request);
   [[nodiscard]] checked<cancel_receipt> cancel(const cancel_request& request);
+  [[nodiscard]] checked<completion> settle(const settle_request& request);
+  [[nodiscard]] checked<abandon_receipt> abandon(const abandon_request& request);
+  [[nodiscard]] checked<done> requeue(const requeue_request& request);
+  [[nodiscard]] checked<registered_list> again(const again_request& request);
+  [[nodiscard]] checked<done> set_external_ref(const external_ref_request& request);
+  [[nodiscard]] checked<done> observe(const observe_request& request);
+  [[nodiscard]] checked<done> transfer(const transfer_request& request);
+  [[nodiscard]] checked<session_report> forget_session(const std::string& session);
+  [[nodiscard]] checked<done> retarget(const retarget_request& request);
+  [[nodiscard]] checked<wake_list> wakes(const wakes_query& query);
+  [[nodiscard]] checked<wake_list> take_wakes(const take_wakes_request& request);
+  [[nodiscard]] checked<done> settle_wake(const settle_wake_request& request);
+  /// Waits until a session has a wake that may be taken: 1, or 0 after the given time.
+  [[nodiscard]] checked<done> wait_wake(const std::string& session, duration_ms length);
+  /// Waits for the first event of a type after a sequence number.
+  [[nodiscard]] checked<event>
+  wait_event(const process_id& id, const std::string& type, event_seq after, duration_ms length);
+  [[nodiscard]] checked<event_page> recent_events(const process_id& id, std::uint32_t limit);
+  [[nodiscard]] checked<std::uint64_t>
+  count_events(const process_id& id, const std::string& type, event_seq through);
+  [[nodiscard]] checked<change_page> changes_since(std::uint64_t position, std::uint32_t limit);
+  [[nodiscard]] checked<process_counts> live_references();
+  [[nodiscard]] checked<prune_report> prune(const prune_request& request);
+  [[nodiscard]] checked<done> compact_tombstones(const compact_request& request);
+  /// A full scan of the live store.
+  [[nodiscard]] checked<check_report> check();
 
   [[nodiscard]] std::uint32_t batch_max() const;
   [[nodiscard]] const std::string& node_name() const;

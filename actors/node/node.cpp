@@ -26,7 +26,7 @@ void node_state::start(pointer self, node_setup setup) {
     }
     self_->quit(x.reason);
   });
-  watcher_ = self->spawn(watcher, setup_.store, setup_.watch);
+  watcher_ = self->spawn(watcher, setup_.store, setup_.clock, setup_.watch);
   timekeeper_ = self->spawn(timekeeper, setup_.safety_sweep_ms);
   registry_links links{setup_.store, setup_.clock, setup_.random,
                        watcher_,     timekeeper_,  setup_.on_fault};

@@ -60,8 +60,9 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.clock = std::make_shared<const registry_clock>(system_time(), x.store->last_time());
   setup.random = random_bits;
   setup.tools = options.tools;
-  setup.registry = {options.batch_ops_max, options.batch_bytes_max, options.register_max,
-                    options.ttl_ms, options.name};
+  setup.registry
+    = {options.batch_ops_max, options.batch_bytes_max, options.register_max, options.ttl_ms,
+       options.name,          options.retention};
   setup.worker = {options.name,   options.slots,
                   options.queues, options.cancel_grace_ms,
                   options.ttl_ms, options.renew_interval_ms};

@@ -3,6 +3,7 @@
 // Free of CAF, so that command line and embedding programs compile quickly.
 #pragma once
 
+#include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
 #include "messages/ids.hpp"
 #include "storage/store.hpp"
@@ -26,6 +27,8 @@ struct runtime_options {
   std::size_t batch_bytes_max = 8U << 20;
   std::size_t register_max = 1'000;
   std::size_t readers = 2;
+
+  retention_policy retention;
 
   duration_ms ttl_ms = 30'000;
   duration_ms renew_interval_ms = 10'000;

@@ -27,7 +27,7 @@ caf::result<process_view> reader_state::get(const process_id& id) {
   ++reads;
   auto found = store->get(id);
   if (!found) {
-    return caf::make_error(ec::unknown_process, "no process has the id '" + id + "'");
+    return to_error(found.why());
   }
   return std::move(*found);
 }
@@ -65,6 +65,44 @@ reader_state::events(const process_id& id, event_seq after, std::uint32_t limit)
   return std::move(*page);
 }
 
+caf::result<event_page> reader_state::recent(const process_id& id, std::uint32_t limit) {
+  ++reads;
+  if (limit > events_limit_max) {
+    return limit_refused(limit, events_limit_max);
+  }
+  auto page = store->recent_events(id, limit);
+  if (!page) {
+    return to_error(page.why());
+  }
+  return std::move(*page);
+}
+
+caf::result<std::uint64_t>
+reader_state::count(const process_id& id, const std::string& type, event_seq through) {
+  ++reads;
+  const auto number = store->count_events(id, type, through);
+  if (!number) {
+    return to_error(number.why());
+  }
+  return *number;
+}
+
+caf::result<change_page> reader_state::changes(std::uint64_t position, std::uint32_t limit) {
+  ++reads;
+  if (limit == 0 || limit > list_limit_max) {
+    return limit_refused(limit, list_limit_max);
+  }
+  return store->changes_since(position, limit);
+}
+
+caf::result<wake_list> reader_state::wakes(const wakes_query& query) {
+  ++reads;
+  if (query.limit == 0 || query.limit > list_limit_max) {
+    return limit_refused(query.limit, list_limit_max);
+  }
+  return store->wakes(query);
+}
+
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
        std::shared_ptr<const registry_clock> clock) {
@@ -77,6 +115,21 @@ reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
     [&state](atom::list, const list_query& query) { return state.list(query); },
     [&state](atom::events, const process_id& id, event_seq after, std::uint32_t limit) {
       return state.events(id, after, limit);
+    },
+    [&state](atom::recent, const process_id& id, std::uint32_t limit) {
+      return state.recent(id, limit);
+    },
+    [&state](atom::count, const process_id& id, const std::string& type, event_seq through) {
+      return state.count(id, type, through);
+    },
+    [&state](atom::changes, std::uint64_t position, std::uint32_t limit) {
+      return state.changes(position, limit);
+    },
+    [&state](atom::reference) { return process_counts{state.store->live_references()}; },
+    [&state](atom::wakes, const wakes_query& query) { return state.wakes(query); },
+    [&state](atom::check) {
+      ++state.reads;
+      return check_report{state.store->check()};
     },
     [&state](atom::count) { return state.store->counts(); },
     [&state](atom::snapshot) {

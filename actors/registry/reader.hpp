@@ -17,6 +17,11 @@ struct reader_state {
 
   caf::result<process_view> get(const process_id& id);
   caf::result<process_page> list(const list_query& query);
+  caf::result<event_page> recent(const process_id& id, std::uint32_t limit);
+  caf::result<std::uint64_t>
+  count(const process_id& id, const std::string& type, event_seq through);
+  caf::result<change_page> changes(std::uint64_t position, std::uint32_t limit);
+  caf::result<wake_list> wakes(const wakes_query& query);
   caf::result<event_page> events(const process_id& id, event_seq after, std::uint32_t limit);
 
   std::shared_ptr<storage::store> store;

@@ -15,7 +15,9 @@ bool may_make_ready(const operation& op) {
   return !std::holds_alternative<claim_request>(op) && !std::holds_alternative<renew_request>(op)
          && !std::holds_alternative<append_request>(op)
          && !std::holds_alternative<complete_request>(op)
-         && !std::holds_alternative<cancel_request>(op);
+         && !std::holds_alternative<cancel_request>(op)
+         && !std::holds_alternative<prune_request>(op)
+         && !std::holds_alternative<compact_request>(op);
 }
 
 } // namespace
@@ -90,6 +92,13 @@ caf::result<registered_list> registry_state::enroll(std::vector<registration> it
   return result;
 }
 
+caf::result<park_receipt> registry_state::park(lease held, wait_condition until) {
+  const auto deadline = until.deadline;
+  auto result = submit<park_receipt>(park_request{std::move(held), std::move(until)});
+  consider_alarm(deadline);
+  return result;
+}
+
 caf::result<owner> registry_state::enlist(std::string who_name, caf::actor sweeper) {
   if (stopping_) {
     return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
@@ -153,7 +162,11 @@ void registry_state::offer(const owner& who, std::uint32_t slots, std::vector<st
   found->second.queues = std::move(queues);
   found->second.credit += slots;
   ready_hint_ = true;
-  if (!commit_queued_) {
+  serve();
+}
+
+void registry_state::serve() {
+  if (!commit_queued_ && !stopping_) {
     commit_queued_ = true;
     self_->send(self_, atom::commit_v);
   }
@@ -181,6 +194,73 @@ void registry_state::sweep() {
     const auto next = links_.store->upcoming(links_.clock->now());
     consider_alarm(next.due_at);
     consider_alarm(next.expires_at);
+    consider_alarm(next.timer_at);
+  });
+  retain();
+}
+
+duration_ms retention_policy::of(outcome_kind kind) const {
+  switch (kind) {
+    case outcome_kind::success:
+      return success_ms;
+    case outcome_kind::failure:
+      return failure_ms;
+    case outcome_kind::cancelled:
+      return cancelled_ms;
+    case outcome_kind::abandoned:
+      return abandoned_ms;
+  }
+  return 0;
+}
+
+void registry_state::retain() {
+  if (pruning_ > 0) {
+    return;
+  }
+  const auto& keep = policy_.retention;
+  const auto now = links_.clock->now();
+  for (const auto kind : {outcome_kind::success, outcome_kind::failure, outcome_kind::cancelled,
+                          outcome_kind::abandoned}) {
+    if (keep.of(kind) > 0) {
+      prune_request request;
+      request.before = now - keep.of(kind);
+      request.outcomes = {kind};
+      request.max = keep.batch;
+      prune_more(std::move(request));
+    }
+  }
+  if (keep.bytes_max > 0 && links_.store->used_bytes() > keep.bytes_max) {
+    prune_request request;
+    request.before = now;
+    request.max = keep.batch;
+    prune_more(std::move(request));
+  }
+  if (keep.tombstone_ms > 0) {
+    compact_request request;
+    request.before = now - keep.tombstone_ms;
+    enqueue(request, 0, [](answer&) {});
+  }
+}
+
+void registry_state::prune_more(prune_request request) {
+  if (request.before <= 0) {
+    return;
+  }
+  ++pruning_;
+  auto again = request;
+  enqueue(std::move(request), 0, [this, again](answer& x) mutable {
+    --pruning_;
+    const auto* report = std::get_if<prune_report>(&x);
+    if (report == nullptr || stopping_) {
+      return;
+    }
+    pruned_ += report->pruned;
+    const auto by_bytes = again.outcomes.empty();
+    if (report->more && (!by_bytes || links_.store->used_bytes() > policy_.retention.bytes_max)) {
+      again.after_time = report->after_time;
+      again.after_row = report->after_row;
+      prune_more(std::move(again)); // In a batch of its own, behind what waits now.
+    }
   });
 }
 
@@ -269,6 +349,13 @@ void registry_state::commit() {
 }
 
 void registry_state::after_commit(const storage::batch_result& result) {
+  for (const auto& push : result.pushes) {
+    push_cancel(push, false);
+  }
+  if (result.ready_changed) {
+    ready_hint_ = true;
+    serve();
+  }
   if (!result.changed.empty()) {
     self_->send(links_.watcher, atom::changed_v, result.changed);
   }
@@ -317,10 +404,11 @@ std::string registry_state::snapshot() {
                        {"kinds", x.kinds},
                        {"queues", x.queues}});
   }
-  return nlohmann::json{{"actor", name},         {"batch", batch_.size()},
-                        {"commits", commits_},   {"operations", operations_},
-                        {"refused", refused_},   {"alarm_at", alarm_at_},
-                        {"stopping", stopping_}, {"workers", workers}}
+  return nlohmann::json{{"actor", name},       {"batch", batch_.size()},
+                        {"commits", commits_}, {"operations", operations_},
+                        {"refused", refused_}, {"alarm_at", alarm_at_},
+                        {"pruned", pruned_},   {"stopping", stopping_},
+                        {"workers", workers}}
     .dump();
 }
 
@@ -344,6 +432,12 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
     [&state](atom::release, lease& held, std::string& reason) {
       return state.submit<done>(release_request{std::move(held), std::move(reason)});
     },
+    [&state](atom::release, lease& held) {
+      return state.submit<done>(release_request{std::move(held), "not taken", false});
+    },
+    [&state](atom::park, lease& held, wait_condition& until) {
+      return state.park(std::move(held), std::move(until));
+    },
     [&state](atom::append, append_request& request) {
       const auto bytes = request.payload.size();
       return state.submit<event>(std::move(request), bytes);
@@ -353,6 +447,44 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
       return state.submit<completion>(complete_request{std::move(held), std::move(result)}, bytes);
     },
     [&state](atom::cancel, cancel_request& request) { return state.cancel(std::move(request)); },
+    [&state](atom::settle, settle_request& request) {
+      const auto bytes = request.result.value.size();
+      return state.submit<completion>(std::move(request), bytes);
+    },
+    [&state](atom::abandon, abandon_request& request) {
+      return state.submit<abandon_receipt>(std::move(request));
+    },
+    [&state](atom::requeue, requeue_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::again, again_request& request) {
+      return state.submit<registered_list>(std::move(request));
+    },
+    [&state](atom::reference, external_ref_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::observe, observe_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::transfer, transfer_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::forget, std::string& session) {
+      return state.submit<session_report>(forget_session_request{std::move(session)});
+    },
+    [&state](atom::retarget, retarget_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::wakes, take_wakes_request& request) {
+      return state.submit<wake_list>(std::move(request));
+    },
+    [&state](atom::settle, settle_wake_request& request) {
+      return state.submit<done>(std::move(request));
+    },
+    [&state](atom::prune, prune_request& request) {
+      return state.submit<prune_report>(std::move(request));
+    },
+    [&state](atom::compact, compact_request& request) { return state.submit<done>(request); },
     [&state](atom::enlist, std::string& name, caf::actor& sweeper) {
       return state.enlist(std::move(name), std::move(sweeper));
     },

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/registry/retention.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -25,6 +26,7 @@ struct registry_policy {
   duration_ms ttl_ms = 30'000;
   /// The owner name of this node's own worker: its former incarnations are dead at start.
   std::string local_owner = "local";
+  retention_policy retention;
 };
 
 /// What the registry needs from outside itself.
@@ -50,6 +52,7 @@ public:
   void start(pointer self, registry_links links, registry_policy policy);
 
   caf::result<registered_list> enroll(std::vector<registration> items);
+  caf::result<park_receipt> park(lease held, wait_condition until);
   caf::result<owner> enlist(std::string who_name, caf::actor sweeper);
   caf::result<cancel_receipt> cancel(cancel_request request);
   void offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
@@ -81,8 +84,12 @@ private:
 
   void enqueue(operation op, std::size_t bytes, answer_function answered);
   void add_grants();
+  /// Has the standing claims looked at, in the next batch.
+  void serve();
   void deliver(worker& to, claimed_list rows);
   void refuse_all(const refusal& no);
+  void retain();
+  void prune_more(prune_request request);
   void after_commit(const storage::batch_result& result);
   void consider_alarm(timestamp_ms at);
   void down(const caf::down_msg& x);
@@ -105,6 +112,9 @@ private:
   std::uint64_t commits_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t refused_ = 0;
+  std::uint64_t pruned_ = 0;
+  /// Pruning messages on their way: the next round waits for them.
+  std::uint32_t pruning_ = 0;
 };
 
 /// Waits for the disk: spawn it `caf::detached`. Ends on an exit message, after it has answered

@@ -10,13 +10,18 @@ namespace {
 
 constexpr const char* component = "watcher";
 constexpr std::uint32_t events_limit_max = 1'000;
+/// Waiters that any change may concern.
+constexpr row_id any_row{};
+/// A wake's pause ends without a commit: who waits for wakes looks again this often at the latest.
+constexpr auto wake_recheck = std::chrono::seconds{1};
 
 } // namespace
 
 void watcher_state::start(pointer self, std::shared_ptr<storage::store> store,
-                          watch_policy policy) {
+                          std::shared_ptr<const registry_clock> clock, watch_policy policy) {
   self_ = self;
   store_ = std::move(store);
+  clock_ = std::move(clock);
   policy_ = policy;
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
 }
@@ -33,7 +38,7 @@ std::optional<refusal> watcher_state::admit(const process_id& id, row_id& row) c
   }
   const auto found = store_->find(id);
   if (!found) {
-    return refusal{ec::unknown_process, "no process has the id '" + id + "'"};
+    return found.why();
   }
   row = *found;
   return std::nullopt;
@@ -101,6 +106,68 @@ caf::result<event_page> watcher_state::follow(const process_id& id, event_seq af
   return promise;
 }
 
+caf::result<event> watcher_state::follow_type(const process_id& id, const std::string& type,
+                                              event_seq after, duration_ms length) {
+  row_id row{};
+  if (const auto no = admit(id, row)) {
+    return to_error(*no);
+  }
+  auto promise = self_->make_response_promise<event>();
+  waiter x;
+  x.row = row;
+  x.deadline = deadline_after(length);
+  x.check = [this, id, row, type, after, promise]() mutable {
+    // First whether it has ended: an event that comes between the two reads is then still seen.
+    const auto ended = store_->outcome_of(row).has_value();
+    auto found = store_->event_after(id, type, after);
+    if (!found) {
+      promise.deliver(to_error(found.why()));
+      return true;
+    }
+    if (*found) {
+      promise.deliver(std::move(**found));
+      return true;
+    }
+    if (ended) {
+      promise.deliver(caf::make_error(ec::already_terminal,
+                                      "'" + id + "' has its outcome; no such event will come"));
+    }
+    return ended;
+  };
+  x.expire = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::timed_out, std::string{"no such event yet"}));
+  };
+  x.refuse = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::shutting_down, std::string{"the node is stopping"}));
+  };
+  subscribe(std::move(x));
+  return promise;
+}
+
+caf::result<done> watcher_state::wait_wake(const std::string& session, duration_ms length) {
+  if (waiters_.size() >= policy_.waiters_max) {
+    return caf::make_error(ec::overloaded, std::string{"too many requests wait"});
+  }
+  auto promise = self_->make_response_promise<done>();
+  waiter x;
+  x.row = any_row;
+  const auto asked = deadline_after(length);
+  x.deadline = std::min(asked, self_->clock().now() + wake_recheck);
+  x.check = [this, session, promise]() mutable {
+    const auto there = store_->has_wake(session, clock_->now());
+    if (there) {
+      promise.deliver(done{1});
+    }
+    return there;
+  };
+  x.expire = [promise]() mutable { promise.deliver(done{0}); };
+  x.refuse = [promise]() mutable {
+    promise.deliver(caf::make_error(ec::shutting_down, std::string{"the node is stopping"}));
+  };
+  subscribe(std::move(x));
+  return promise;
+}
+
 void watcher_state::subscribe(waiter x) {
   const auto number = ++last_number_;
   by_row_[x.row].insert(number);
@@ -131,7 +198,9 @@ void watcher_state::changed(const std::vector<row_id>& rows) {
   if (waiters_.empty()) {
     return;
   }
-  for (const auto row : rows) {
+  auto concerned = rows;
+  concerned.push_back(any_row);
+  for (const auto row : concerned) {
     const auto found = by_row_.find(row);
     if (found == by_row_.end()) {
       continue;
@@ -189,16 +258,22 @@ std::string watcher_state::snapshot() const {
 }
 
 watcher_actor::behavior_type
-watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store, watch_policy policy) {
+watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
+        std::shared_ptr<const registry_clock> clock, watch_policy policy) {
   install_fault_handlers(self, component);
   auto& state = self->state;
-  state.start(self, std::move(store), policy);
+  state.start(self, std::move(store), std::move(clock), policy);
   return {
     [&state](atom::wait, const process_id& id, duration_ms length) {
       return state.wait(id, length);
     },
     [&state](atom::follow, const process_id& id, event_seq after, std::uint32_t limit,
              duration_ms length) { return state.follow(id, after, limit, length); },
+    [&state](atom::follow, const process_id& id, const std::string& type, event_seq after,
+             duration_ms length) { return state.follow_type(id, type, after, length); },
+    [&state](atom::wakes, const std::string& session, duration_ms length) {
+      return state.wait_wake(session, length);
+    },
     [&state](atom::changed, const std::vector<row_id>& rows) { state.changed(rows); },
     [&state](atom::tick) { state.tick(); },
     [&state](atom::snapshot) { return state.snapshot(); },

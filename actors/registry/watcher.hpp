@@ -1,6 +1,7 @@
 // The watcher: who waits for what, told by the registry after each commit.
 #pragma once
 
+#include "actors/clock.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -28,10 +29,14 @@ public:
   static constexpr const char* name = "watcher";
   using pointer = watcher_actor::stateful_pointer<watcher_state>;
 
-  void start(pointer self, std::shared_ptr<storage::store> store, watch_policy policy);
+  void start(pointer self, std::shared_ptr<storage::store> store,
+             std::shared_ptr<const registry_clock> clock, watch_policy policy);
   caf::result<outcome_view> wait(const process_id& id, duration_ms length);
   caf::result<event_page>
   follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length);
+  caf::result<event>
+  follow_type(const process_id& id, const std::string& type, event_seq after, duration_ms length);
+  caf::result<done> wait_wake(const std::string& session, duration_ms length);
   void changed(const std::vector<row_id>& rows);
   void tick();
   void stop();
@@ -59,6 +64,7 @@ private:
 
   pointer self_ = nullptr;
   std::shared_ptr<storage::store> store_;
+  std::shared_ptr<const registry_clock> clock_;
   watch_policy policy_;
   std::uint64_t last_number_ = 0;
   std::unordered_map<std::uint64_t, waiter> waiters_;
@@ -69,6 +75,7 @@ private:
 };
 
 watcher_actor::behavior_type
-watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store, watch_policy policy);
+watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
+        std::shared_ptr<const registry_clock> clock, watch_policy policy);
 
 } // namespace belay::actors

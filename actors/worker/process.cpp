@@ -52,8 +52,13 @@ void process_state_machine::run() {
   const auto input = nlohmann::json::parse(what_.input);
   const auto* tool = setup_.tools->find(what_.kind);
   if (tool == nullptr) {
-    finished(make_failure(failure_class::unavailable, "tool_missing",
-                          "this worker has no tool '" + what_.kind + "'", true));
+    // Not the process's fault: the row stays claimable, for a worker that has the tool.
+    log::warn(component, "process.not_taken", {{"process", what_.id}, {"tool", what_.kind}},
+              "this worker has no such tool; the row is given back");
+    phase_ = phase::ended;
+    self_->request(setup_.registry, registry_deadline, atom::release_v, setup_.row.held)
+      .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
+            [this](const caf::error& x) { self_->quit(x); });
     return;
   }
   const auto& args = input.at("args");

@@ -67,7 +67,7 @@ void sweeper_state::grant(claimed_list rows) {
 }
 
 void sweeper_state::give_back(const claimed& row) {
-  self_->request(registry_, registry_deadline, atom::release_v, row.held, std::string{"not taken"})
+  self_->request(registry_, registry_deadline, atom::release_v, row.held)
     .then([this](const done&) { ++released_; },
           [](const caf::error&) {
             // The lease's end gives the row back all the same.

@@ -63,6 +63,9 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
 void add_wait_command(CLI::App& app, common_options& common, command_action& action);
 void add_show_commands(CLI::App& app, common_options& common, command_action& action);
 void add_cancel_commands(CLI::App& app, common_options& common, command_action& action);
+void add_upkeep_commands(CLI::App& app, common_options& common, command_action& action);
+void add_store_commands(CLI::App& app, common_options& common, command_action& action);
+void add_session_commands(CLI::App& app, common_options& common, command_action& action);
 void add_run_command(CLI::App& app, common_options& common, command_action& action);
 void add_config_command(CLI::App& app, common_options& common, command_action& action);
 

@@ -16,7 +16,23 @@ constexpr duration_ms follow_slice_ms = 4'000;
 struct list_options {
   list_query query;
   std::string after;
+  std::vector<std::string> labels;
+  std::string since;
+  std::string before;
 };
+
+timestamp_ms parse_time_flag(const std::string& flag, const std::string& text) {
+  if (text.empty()) {
+    return 0;
+  }
+  const auto at = parse_time(text);
+  if (!at) {
+    throw command_failure{exit_code::usage,
+                          flag + ": '" + text
+                            + "' is not a time, expected one such as 2026-12-01T03:00:00Z"};
+  }
+  return *at;
+}
 
 struct events_options {
   std::string id;
@@ -50,6 +66,16 @@ exit_code list(const common_options& common, list_options x) {
     }
     x.query.after = row_id{row};
   }
+  for (const auto& text : x.labels) {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      throw command_failure{exit_code::usage,
+                            "--label: '" + text + "' is not acceptable, expected KEY=VALUE"};
+    }
+    x.query.labels[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  x.query.created_from = parse_time_flag("--since", x.since);
+  x.query.created_before = parse_time_flag("--before", x.before);
   const auto client = connect(common);
   const auto page = expect(client->list(x.query));
   if (common.quiet) {
@@ -136,6 +162,17 @@ void add_show_commands(CLI::App& app, common_options& common, command_action& ac
                           "failure, cancelled, abandoned; live or finished");
   list_command.add_option("--kind", listed->query.kind, "Tool or other kind");
   list_command.add_option("--queue", listed->query.queue, "Queue");
+  list_command.add_option("--origin", listed->query.originator, "Started by this session, or host");
+  list_command.add_option("--label", listed->labels,
+                          "KEY=VALUE that must be there; repeat for more");
+  list_command.add_option("--title", listed->query.label, "The registration's `label`");
+  list_command.add_option("--definition", listed->query.definition,
+                          "The registration's `definition`");
+  list_command.add_option("--parent", listed->query.parent, "Children of this process");
+  list_command.add_option("--observer", listed->query.observer, "Observed by this session");
+  list_command.add_option("--prefix", listed->query.id_prefix, "Ids that begin with this");
+  list_command.add_option("--since", listed->since, "Registered since, as in 2026-12-01T03:00:00Z");
+  list_command.add_option("--before", listed->before, "Registered before");
   list_command.add_option("--limit", listed->query.limit, "Most rows, 1 to 1000 (default: 50)");
   list_command.add_option("--after", listed->after, "Cursor: the `next` of the page before");
   list_command.footer("Example: belay list --state failure --limit 10");

@@ -144,7 +144,34 @@ TEST_CASE("wire: every message type survives the way", "[messages][wire]") {
   round_trip(system, outcome_view{"a", outcome_kind::cancelled, "{}"});
   round_trip(system, append_request{"a", "t", "{}", "k", true, held});
   round_trip(system, cancel_request{"a", "r", true});
-  round_trip(system, list_query{"ready", "k", "q", 5, row_id{2}});
+  round_trip(system, list_query{.state = "ready", .labels = {{"a", "b"}}, .after = row_id{2}});
+  what.event_types = {{"signal.go", "{}", ""}};
+  what.observers = {"s"};
+  what.parent = "p";
+  round_trip(system, what);
+  view.waiting = {{wait_kind::signal, "go", 2, 9}, 8};
+  round_trip(system, change_page{{{7, view, true}}, 7, true});
+  round_trip(system, wait_condition{wait_kind::child, "c", 0, 5});
+  round_trip(system, park_receipt{true});
+  round_trip(system, observe_request{"a", "s", false, "me"});
+  round_trip(system, transfer_request{"s", "t", {"a", "b"}, "me"});
+  round_trip(system, session_report{"s", 1, 2, {"a"}, {"b"}});
+  round_trip(system, retarget_request{"a", "s", "me"});
+  round_trip(system, wakes_query{"s", "a", true, 5, wake_id{3}});
+  round_trip(system, take_wakes_request{"s", 3, 500});
+  round_trip(system, wake_list{{{wake_id{1}, "s", "a", 2, "t", "in", wake_state::taken, 1, 2, 3, 4,
+                                 "why"}}});
+  round_trip(system, settle_wake_request{wake_id{1}, 4, wake_verdict::deferred, "busy"});
+  round_trip(system, external_ref_request{"a", "k8s", "job-1", "{}"});
+  round_trip(system, settle_request{"a", authority::workflow_key, "k", make_success("1")});
+  round_trip(system, abandon_request{"a", "me", "why"});
+  round_trip(system, abandon_receipt{true});
+  round_trip(system, requeue_request{"a", false});
+  round_trip(system, again_request{"a", "b"});
+  round_trip(system, prune_request{.before = 5, .outcomes = {outcome_kind::failure}, .max = 7});
+  round_trip(system, prune_report{1, 2, true, 3, row_id{4}});
+  round_trip(system, compact_request{1, 2, 3});
+  round_trip(system, check_report{{"a finding"}});
   round_trip(system, process_counts{{{"ready", 1}}});
 }
 

@@ -3,73 +3,17 @@
 
 #include "storage/rules.hpp"
 #include "tests/support/registrations.hpp"
-#include "tests/support/scratch_directory.hpp"
+#include "tests/support/store_fixture.hpp"
 
 #include <catch2/catch.hpp>
 #include <fstream>
 
 using namespace belay;
+using tests::make_declaring;
 using tests::make_registration;
-
-namespace {
-
-constexpr timestamp_ms start = 1'790'000'000'000;
-constexpr duration_ms ttl = 30'000;
-
-struct store_fixture {
-  store_fixture() {
-    open();
-  }
-
-  void open() {
-    store.reset();
-    options.directory = directory.path() / "data";
-    store = std::make_unique<storage::store>(options);
-  }
-
-  template <class Answer>
-  Answer apply(operation op) {
-    auto all = apply_all({std::move(op)});
-    if (const auto* no = std::get_if<refusal>(&all.answers.front())) {
-      FAIL("refused: " + no->text);
-    }
-    return std::get<Answer>(all.answers.front());
-  }
-
-  refusal refused(operation op) {
-    auto all = apply_all({std::move(op)});
-    REQUIRE(std::holds_alternative<refusal>(all.answers.front()));
-    CHECK(all.changed.empty());
-    return std::get<refusal>(all.answers.front());
-  }
-
-  storage::batch_result apply_all(std::vector<operation> batch) {
-    return store->apply(batch, {now, [this] { return ++bits; }});
-  }
-
-  void enroll(registration x) {
-    apply<registered_list>(register_request{{std::move(x)}});
-  }
-
-  std::vector<claimed> claim(std::uint32_t max = 10, const std::string& who = "w",
-                             std::vector<std::string> kinds = {"fake"}) {
-    return apply<claimed_list>(claim_request{{who, 1}, std::move(kinds), {}, max, ttl}).items;
-  }
-
-  lease claim_one() {
-    auto rows = claim(1);
-    REQUIRE(rows.size() == 1);
-    return rows.front().held;
-  }
-
-  tests::scratch_directory directory;
-  storage::options options;
-  std::unique_ptr<storage::store> store;
-  timestamp_ms now = start;
-  std::uint64_t bits = 0;
-};
-
-} // namespace
+using tests::start;
+using tests::store_fixture;
+using tests::ttl;
 
 TEST_CASE_METHOD(store_fixture, "register: the same again is unchanged and another hash refused",
                  "[storage][register]") {
@@ -298,7 +242,7 @@ TEST_CASE_METHOD(store_fixture, "enlist: a new incarnation voids the old one's l
 
 TEST_CASE_METHOD(store_fixture, "append: keys are idempotent and sequences dense",
                  "[storage][event]") {
-  enroll(make_registration("a"));
+  enroll(make_declaring("a", {"step"}));
   const auto first = apply<event>(append_request{"a", "step", "{\"n\":1}", "k", false, {}});
   CHECK(first.seq == 2);
   CHECK(apply<event>(append_request{"a", "step", "{\"n\":1}", "k", false, {}}).seq == 2);
@@ -310,7 +254,7 @@ TEST_CASE_METHOD(store_fixture, "append: keys are idempotent and sequences dense
   CHECK(refused(append_request{"a", "step", "{", "", false, {}}).code == ec::bad_request);
   CHECK(refused(append_request{"b", "step", "{}", "", false, {}}).code == ec::unknown_process);
   apply<completion>(complete_request{claim_one(), make_success("1")});
-  CHECK(refused(append_request{"a", "late", "{}", "", false, {}}).code == ec::already_terminal);
+  CHECK(refused(append_request{"a", "step", "{}", "", false, {}}).code == ec::already_terminal);
   CHECK(apply<event>(append_request{"a", "step", "{\"n\":1}", "k", false, {}}).seq == 2);
   const auto page = store->events_after("a", 1, 2);
   REQUIRE(page);
@@ -378,7 +322,7 @@ TEST_CASE_METHOD(store_fixture, "blobs: long texts round trip and damage is noti
 }
 
 TEST_CASE_METHOD(store_fixture, "restart: everything is there again", "[storage][restart]") {
-  enroll(make_registration("a"));
+  enroll(make_declaring("a", {"step"}));
   apply<event>(append_request{"a", "step", "{}", "k", false, {}});
   const auto held = claim_one();
   now += 5'000;

@@ -16,4 +16,13 @@ inline registration make_registration(const std::string& id, const std::string& 
   return *parsed;
 }
 
+/// Returns one that may be sent events of these types, with any payload.
+inline registration make_declaring(const std::string& id, const std::vector<std::string>& types) {
+  auto x = make_registration(id);
+  for (const auto& type : types) {
+    x.event_types.push_back({type, "true", ""});
+  }
+  return x;
+}
+
 } // namespace belay::tests

@@ -64,7 +64,7 @@ std::vector<bad_case> client_cases() {
     {bulk, "retry: unknown key \"attemps\"; did you mean 'attempts'?",
      line(R"("retry": {"attemps": 2})")},
     {bulk, "labels.team: 5", line(R"("labels": {"team": 5})")},
-    {bulk, "externally_owned for external inputs", line(R"("rule": "externally_owned")")},
+    {bulk, "externally_owned is for external inputs", line(R"("rule": "externally_owned")")},
     {bulk, "nested deeper than 64", std::string(100, '[') + "\n"},
     {bulk, "line 3: the id 'b' stands in this message with another registration",
      line(R"("id": "b")") + "\n" + line(R"("id": "b", "priority": 1)")},
@@ -172,23 +172,23 @@ TEST_CASE("bad input: a data directory of a newer format is refused with both ve
   }
   MDB_env* env = nullptr;
   mdb_env_create(&env);
-  mdb_env_set_maxdbs(env, 32);
+  mdb_env_set_maxdbs(env, 64);
   REQUIRE(mdb_env_open(env, (data / "belay.mdb").c_str(), MDB_NOSUBDIR, 0600) == 0);
   MDB_txn* txn = nullptr;
   MDB_dbi meta = 0;
   REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
   REQUIRE(mdb_dbi_open(txn, "meta", 0, &meta) == 0);
-  // Version 2, its checksum as it should be: only the version is wrong.
+  // Version 3, its checksum as it should be: only the version is wrong.
   std::string key = "format";
   MDB_val k{key.size(), key.data()};
-  auto bytes = storage::byte_writer{}.u64(2).record();
+  auto bytes = storage::byte_writer{}.u64(3).record();
   MDB_val v{bytes.size(), bytes.data()};
   REQUIRE(mdb_put(txn, meta, &k, &v, 0) == 0);
   REQUIRE(mdb_txn_commit(txn) == 0);
   mdb_env_close(env);
   const auto got = run_belay({"node", "--data", data.string()});
   CHECK(got.code == 2);
-  CHECK(got.err.find("format version 2, this program knows versions up to 1") != std::string::npos);
+  CHECK(got.err.find("format version 3, this program knows versions up to 2") != std::string::npos);
 }
 
 TEST_CASE("bad input: a file that is no store is refused and left alone", "[system][input]") {
@@ -218,7 +218,7 @@ TEST_CASE("bad input: with a full store new processes are refused and others sti
           "[system][input]") {
   const tests::scratch_directory scratch;
   tests::node_process node{scratch.path() / "data",
-                           {"store.size_max=1MiB", "tools.exec.allow=[\"sleep\"]"}};
+                           {"store.size_max=8MiB", "tools.exec.allow=[\"sleep\"]"}};
   REQUIRE(node.ask({"start", "--id", "runs", "exec", "--", "sleep", "60"}).code == 0);
   std::string bulk;
   for (int i = 0; i < 100; ++i) {

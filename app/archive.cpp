@@ -1,0 +1,132 @@
+#include "app/archive.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+#include <unistd.h>
+
+namespace belay::app {
+
+namespace {
+
+constexpr std::size_t chunk_bytes = 1U << 16;
+constexpr int file_mode = 0600;
+
+template <class Handle>
+[[noreturn]] void fail(const Handle& from, const std::filesystem::path& file) {
+  const auto* why = archive_error_string(from.get());
+  throw std::runtime_error{file.string() + ": " + (why == nullptr ? "unknown fault" : why)};
+}
+
+[[noreturn]] void fail_call(const std::string& what, const std::filesystem::path& file) {
+  throw std::runtime_error{what + " " + file.string() + ": " + std::strerror(errno)};
+}
+
+void sync_path(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fsync(fd) != 0) {
+    fail_call("fsync", path);
+  }
+  close(fd);
+}
+
+using writer = std::unique_ptr<archive, decltype(&archive_write_free)>;
+using reader = std::unique_ptr<archive, decltype(&archive_read_free)>;
+using entry = std::unique_ptr<archive_entry, decltype(&archive_entry_free)>;
+
+void add_file(const writer& out, const std::filesystem::path& directory,
+              const std::filesystem::path& file, const std::filesystem::path& target) {
+  const entry head{archive_entry_new(), archive_entry_free};
+  archive_entry_set_pathname(head.get(),
+                             std::filesystem::relative(file, directory).generic_string().c_str());
+  archive_entry_set_size(head.get(),
+                         static_cast<la_int64_t>(std::filesystem::file_size(file)));
+  archive_entry_set_filetype(head.get(), AE_IFREG);
+  archive_entry_set_perm(head.get(), file_mode);
+  if (archive_write_header(out.get(), head.get()) != ARCHIVE_OK) {
+    fail(out, target);
+  }
+  std::ifstream in{file, std::ios::binary};
+  std::array<char, chunk_bytes> chunk{};
+  while (in.read(chunk.data(), chunk.size()) || in.gcount() > 0) {
+    if (archive_write_data(out.get(), chunk.data(), static_cast<std::size_t>(in.gcount())) < 0) {
+      fail(out, target);
+    }
+  }
+  if (!in.eof()) {
+    fail_call("read", file);
+  }
+}
+
+} // namespace
+
+void write_archive(const std::filesystem::path& directory, const std::filesystem::path& file) {
+  const auto fresh = std::filesystem::path{file.string() + ".part"};
+  {
+    const writer out{archive_write_new(), archive_write_free};
+    archive_write_set_format_pax_restricted(out.get());
+    if (archive_write_open_filename(out.get(), fresh.c_str()) != ARCHIVE_OK) {
+      fail(out, fresh);
+    }
+    for (const auto& one : std::filesystem::recursive_directory_iterator{directory}) {
+      if (one.is_regular_file()) {
+        add_file(out, directory, one.path(), fresh);
+      }
+    }
+    if (archive_write_close(out.get()) != ARCHIVE_OK) {
+      fail(out, fresh);
+    }
+  }
+  sync_path(fresh);
+  std::filesystem::rename(fresh, file);
+  sync_path(std::filesystem::absolute(file).parent_path());
+}
+
+void read_archive(const std::filesystem::path& file, const std::filesystem::path& directory) {
+  const reader in{archive_read_new(), archive_read_free};
+  archive_read_support_format_tar(in.get());
+  if (archive_read_open_filename(in.get(), file.c_str(), chunk_bytes) != ARCHIVE_OK) {
+    fail(in, file);
+  }
+  std::filesystem::create_directories(directory);
+  archive_entry* head = nullptr;
+  for (;;) {
+    const auto code = archive_read_next_header(in.get(), &head);
+    if (code == ARCHIVE_EOF) {
+      break;
+    }
+    if (code != ARCHIVE_OK) {
+      fail(in, file);
+    }
+    const auto* name = archive_entry_pathname(head);
+    const auto inside = std::filesystem::path{name == nullptr ? "" : name}.lexically_normal();
+    if (inside.empty() || inside.is_absolute() || *inside.begin() == "..") {
+      throw std::runtime_error{file.string() + ": holds a name that leads out of the directory"};
+    }
+    const auto target = directory / inside;
+    std::filesystem::create_directories(target.parent_path());
+    std::ofstream out{target, std::ios::binary};
+    std::array<char, chunk_bytes> chunk{};
+    la_ssize_t count = 0;
+    while ((count = archive_read_data(in.get(), chunk.data(), chunk.size())) > 0) {
+      out.write(chunk.data(), count);
+    }
+    if (count < 0) {
+      fail(in, file);
+    }
+    out.close();
+    if (!out) {
+      fail_call("write", target);
+    }
+    sync_path(target);
+  }
+  sync_path(directory);
+}
+
+} // namespace belay::app
