@@ -45,8 +45,7 @@ void add_file(const writer& out, const std::filesystem::path& directory,
   const entry head{archive_entry_new(), archive_entry_free};
   archive_entry_set_pathname(head.get(),
                              std::filesystem::relative(file, directory).generic_string().c_str());
-  archive_entry_set_size(head.get(),
-                         static_cast<la_int64_t>(std::filesystem::file_size(file)));
+  archive_entry_set_size(head.get(), static_cast<la_int64_t>(std::filesystem::file_size(file)));
   archive_entry_set_filetype(head.get(), AE_IFREG);
   archive_entry_set_perm(head.get(), file_mode);
   if (archive_write_header(out.get(), head.get()) != ARCHIVE_OK) {

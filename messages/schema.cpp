@@ -60,9 +60,9 @@ json_schema::json_schema(const nlohmann::json& text) : impl_{std::make_unique<im
     throw std::invalid_argument{"a schema is an object, true or false"};
   }
   // valijson knows no boolean schemas at the top; draft 7 says that these mean the same.
-  const auto plain = text.is_object()        ? text
+  const auto plain = text.is_object()   ? text
                      : text.get<bool>() ? nlohmann::json::object()
-                                             : nlohmann::json{{"not", nlohmann::json::object()}};
+                                        : nlohmann::json{{"not", nlohmann::json::object()}};
   try {
     const valijson::adapters::NlohmannJsonAdapter adapter{plain};
     valijson::SchemaParser{valijson::SchemaParser::kDraft7}.populateSchema(adapter, impl_->schema);

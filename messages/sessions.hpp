@@ -56,7 +56,8 @@ struct session_report {
   std::string session;
   std::uint64_t removed_observers = 0;
   std::uint64_t discarded_wakes = 0;
-  /// Live processes it observed that nobody observes now, and those that somebody still does; by id.
+  /// Live processes it observed that nobody observes now, and those that somebody still does; by
+  /// id.
   std::vector<process_id> orphaned;
   std::vector<process_id> preserved;
 };
@@ -64,15 +65,15 @@ struct session_report {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, session_report& x) {
   using inspection::field;
-  return inspection::object(
-    f, "session_report", field("session", x.session),
-    field("removed_observers", x.removed_observers), field("discarded_wakes", x.discarded_wakes),
-    field("orphaned", x.orphaned), field("preserved", x.preserved));
+  return inspection::object(f, "session_report", field("session", x.session),
+                            field("removed_observers", x.removed_observers),
+                            field("discarded_wakes", x.discarded_wakes),
+                            field("orphaned", x.orphaned), field("preserved", x.preserved));
 }
 
 /// Sets another wake target (empty: none) and discards wakes on their way to the old one. Refuses
-/// with `unknown_process`, `pruned`, `already_terminal`, `bad_request`. Answer: `done`, count 1 when
-/// it changed something.
+/// with `unknown_process`, `pruned`, `already_terminal`, `bad_request`. Answer: `done`, count 1
+/// when it changed something.
 struct retarget_request {
   process_id id;
   std::string session;

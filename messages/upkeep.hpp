@@ -130,7 +130,8 @@ struct prune_request {
   std::string originator;
   std::string kind;
   std::string queue;
-  /// Only rows whose last change a reader of the change feed has seen: up to this; 0 means no bound.
+  /// Only rows whose last change a reader of the change feed has seen: up to this; 0 means no
+  /// bound.
   std::uint64_t change_max = 0;
   /// Most rows deleted: 1 to 10,000.
   std::uint32_t max = 200;

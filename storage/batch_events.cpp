@@ -15,8 +15,8 @@ bool is_signal(const std::string& type) {
 
 } // namespace
 
-checked<const declared_type*> batch::may_append(const append_request& x, const row_state& state,
-                                                const nlohmann::json& payload) {
+checked<const declared_type*>
+batch::may_append(const append_request& x, const row_state& state, const nlohmann::json& payload) {
   const declared_type* type = nullptr;
   if (state.head.declares) {
     const auto& types = shared_.declared.of(
@@ -36,8 +36,8 @@ checked<const declared_type*> batch::may_append(const append_request& x, const r
   return type;
 }
 
-checked<std::optional<std::string>> batch::wake_input(const declared_type* type,
-                                                      const nlohmann::json& payload) const {
+checked<std::optional<std::string>>
+batch::wake_input(const declared_type* type, const nlohmann::json& payload) const {
   using maybe = std::optional<std::string>;
   if (type == nullptr || type->wake.is_null()) {
     return maybe{};

@@ -16,8 +16,8 @@ constexpr std::size_t prune_scan_max = 20'000;
 
 answer batch::run(const prune_request& x) {
   if (x.max == 0 || x.max > prune_max) {
-    return refusal{ec::bad_request, "max: " + std::to_string(x.max)
-                                      + " is not acceptable, expected 1 to 10000"};
+    return refusal{ec::bad_request,
+                   "max: " + std::to_string(x.max) + " is not acceptable, expected 1 to 10000"};
   }
   if (x.before <= 0 || x.before > context_.now + 1) {
     return refusal{ec::bad_request, "before: " + std::to_string(x.before)
@@ -123,8 +123,8 @@ void batch::prune_row(row_id row, const head_record& head) {
   txn_.erase(tables_.id, body.id);
   const tombstone_record tomb{row, head.ended, context_.now, next_change_.value++, head.fence};
   txn_.put(tables_.tombstone, body.id, encode(tomb));
-  txn_.put(tables_.tombstone_age,
-           pair_key(static_cast<std::uint64_t>(tomb.pruned_at), tomb.change), encode_name(body.id));
+  txn_.put(tables_.tombstone_age, pair_key(static_cast<std::uint64_t>(tomb.pruned_at), tomb.change),
+           encode_name(body.id));
   txn_.put(tables_.change, row_key(row_id{tomb.change}), encode(change_record{{}, body.id}));
   changed_.erase(row);
   touched_.insert(row);
@@ -132,8 +132,8 @@ void batch::prune_row(row_id row, const head_record& head) {
 
 answer batch::run(const compact_request& x) {
   if (x.max == 0 || x.max > prune_max) {
-    return refusal{ec::bad_request, "max: " + std::to_string(x.max)
-                                      + " is not acceptable, expected 1 to 10000"};
+    return refusal{ec::bad_request,
+                   "max: " + std::to_string(x.max) + " is not acceptable, expected 1 to 10000"};
   }
   std::vector<std::pair<std::string, process_id>> old;
   {
@@ -151,8 +151,7 @@ answer batch::run(const compact_request& x) {
   }
   for (const auto& [key, id] : old) {
     const auto tomb = *read_.tombstone(id);
-    fence_floor_.value
-      = std::max(fence_floor_.value, static_cast<std::uint64_t>(tomb.fence));
+    fence_floor_.value = std::max(fence_floor_.value, static_cast<std::uint64_t>(tomb.fence));
     txn_.erase(tables_.change, row_key(row_id{tomb.change}));
     txn_.erase(tables_.tombstone, id);
     txn_.erase(tables_.tombstone_age, key);

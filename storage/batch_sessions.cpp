@@ -79,8 +79,7 @@ answer batch::run(const observe_request& x) {
     return refusal{ec::overloaded, "'" + x.id + "' has as many observers as it may ("
                                      + std::to_string(edges) + ")"};
   }
-  const auto changed
-    = x.add ? add_observer(*state, x.session) : remove_observer(*state, x.session);
+  const auto changed = x.add ? add_observer(*state, x.session) : remove_observer(*state, x.session);
   if (!changed) {
     return done{0};
   }
@@ -95,8 +94,7 @@ answer batch::run(const observe_request& x) {
 
 answer batch::run(const transfer_request& x) {
   constexpr std::size_t ids_max = 1'000;
-  for (const auto& [field, session] :
-       {std::pair{"from", &x.from}, std::pair{"to", &x.to}}) {
+  for (const auto& [field, session] : {std::pair{"from", &x.from}, std::pair{"to", &x.to}}) {
     if (auto no = validate_session(field, *session, shared_.opts.registration)) {
       return *no;
     }

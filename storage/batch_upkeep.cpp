@@ -28,8 +28,7 @@ answer batch::run(const external_ref_request& x) {
   nlohmann::json given{{"backend", x.backend}, {"reference", x.reference}};
   if (!x.metadata.empty()) {
     const auto metadata = parse_json_strict(x.metadata);
-    if (!metadata || !metadata->is_object()
-        || x.metadata.size() > shared_.opts.event_bytes_max) {
+    if (!metadata || !metadata->is_object() || x.metadata.size() > shared_.opts.event_bytes_max) {
       return refusal{ec::bad_request, "metadata: not a JSON object of at most "
                                         + std::to_string(shared_.opts.event_bytes_max) + " bytes"};
     }
@@ -41,8 +40,8 @@ answer batch::run(const external_ref_request& x) {
     if (detail.external_ref == text) {
       return done{0};
     }
-    return refusal{ec::already_set, "'" + x.id + "' is known outside as " + detail.external_ref
-                                      + ", given " + text};
+    return refusal{ec::already_set,
+                   "'" + x.id + "' is known outside as " + detail.external_ref + ", given " + text};
   }
   detail.external_ref = text;
   save_detail(*state, detail);
@@ -60,17 +59,18 @@ answer batch::run(const requeue_request& x) {
   }
   auto& head = state->head;
   const auto wrong = [&](const std::string& expected) {
-    return refusal{ec::wrong_state, "'" + x.id + "' is " + word_of(head) + ", expected " + expected};
+    return refusal{ec::wrong_state,
+                   "'" + x.id + "' is " + word_of(head) + ", expected " + expected};
   };
   if (x.from_quarantine) {
     if (head.state != process_state::quarantined) {
       return wrong("quarantined");
     }
     if (head.rule == recovery_rule::owner_bound && head.first_owner != 0) {
-      return refusal{ec::wrong_state,
-                     "'" + x.id + "' is owner-bound and was started by "
-                       + read_.name(head.first_owner) + "#" + std::to_string(head.first_incarnation)
-                       + ": nobody else may run it; abandon or cancel it"};
+      return refusal{ec::wrong_state, "'" + x.id + "' is owner-bound and was started by "
+                                        + read_.name(head.first_owner) + "#"
+                                        + std::to_string(head.first_incarnation)
+                                        + ": nobody else may run it; abandon or cancel it"};
     }
     if (!rules::next_fence(head.fence)) {
       return refusal{ec::exhausted, "'" + x.id + "' has no fencing token left"};
@@ -97,8 +97,8 @@ answer batch::run(const again_request& x) {
   }
   const auto head = read_.head(*row);
   if (head.state != process_state::finished) {
-    return refusal{ec::wrong_state, "'" + x.id + "' is " + word_of(head)
-                                      + ", expected one that has its outcome"};
+    return refusal{ec::wrong_state,
+                   "'" + x.id + "' is " + word_of(head) + ", expected one that has its outcome"};
   }
   auto what = registration_from_canonical(read_.text(read_.body(*row).registration));
   what.id = x.new_id;

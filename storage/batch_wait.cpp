@@ -112,9 +112,8 @@ answer batch::run(const park_request& x) {
     }
     wait.target = child ? *child : row_id{};
   } else if (wait.kind != wait_kind::timer) {
-    return refusal{ec::bad_request,
-                   "until.kind: " + to_string(wait.kind)
-                     + " is not acceptable, expected signal, timer or child"};
+    return refusal{ec::bad_request, "until.kind: " + to_string(wait.kind)
+                                      + " is not acceptable, expected signal, timer or child"};
   }
   auto& head = held->head;
   drop_lease(held->row, *read_.lease(held->row));
@@ -138,9 +137,10 @@ answer batch::run(const park_request& x) {
       txn_.put(tables_.timer, timer_key(wait.deadline, held->row, 0), {});
     }
     if (wait.kind == wait_kind::child) {
-      txn_.put(tables_.waiter, pair_key(static_cast<std::uint64_t>(wait.target),
-                                        static_cast<std::uint64_t>(held->row)),
-               {});
+      txn_.put(
+        tables_.waiter,
+        pair_key(static_cast<std::uint64_t>(wait.target), static_cast<std::uint64_t>(held->row)),
+        {});
     }
   }
   save(*held);

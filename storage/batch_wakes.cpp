@@ -52,16 +52,14 @@ void batch::send_wake(const row_state& x, event_seq seq, const std::string& type
   save_wake(wake_id{number}, wake, wake_state::discarded);
   txn_.put(tables_.wake_row, pair_key(static_cast<std::uint64_t>(x.row), number), {});
   if (shared_.opts.wake_age_max > 0) {
-    txn_.put(tables_.timer,
-             timer_key(context_.now + shared_.opts.wake_age_max, x.row, number), {});
+    txn_.put(tables_.timer, timer_key(context_.now + shared_.opts.wake_age_max, x.row, number), {});
   }
 }
 
 std::vector<wake_id> batch::open_wakes(row_id row) const {
   std::vector<wake_id> result;
   for (const auto& key : keys_of(tables_.wake_row, row_key(row))) {
-    const auto id
-      = wake_id{byte_reader{std::string_view{key}.substr(sizeof(std::uint64_t))}.u64()};
+    const auto id = wake_id{byte_reader{std::string_view{key}.substr(sizeof(std::uint64_t))}.u64()};
     if (is_open(find_wake(id)->state)) {
       result.push_back(id);
     }
@@ -90,9 +88,9 @@ answer batch::run(const take_wakes_request& x) {
     return *no;
   }
   if (x.max == 0 || x.max > take_max || x.ttl <= 0 || x.ttl > ttl_max) {
-    return refusal{ec::bad_request, "max, ttl: " + std::to_string(x.max) + ", "
-                                      + std::to_string(x.ttl)
-                                      + " are not acceptable, expected 1 to 1000 and 1 ms to 1 day"};
+    return refusal{ec::bad_request,
+                   "max, ttl: " + std::to_string(x.max) + ", " + std::to_string(x.ttl)
+                     + " are not acceptable, expected 1 to 1000 and 1 ms to 1 day"};
   }
   std::vector<wake_id> free;
   {
@@ -106,8 +104,7 @@ answer batch::run(const take_wakes_request& x) {
          found = all.next()) {
       const auto id = wake_id{byte_reader{all.key().substr(prefix.size())}.u64()};
       const auto wake = *find_wake(id);
-      const auto ready
-        = wake.state != wake_state::undeliverable && wake.next_at <= context_.now;
+      const auto ready = wake.state != wake_state::undeliverable && wake.next_at <= context_.now;
       if (ready && blocked.count(wake.row) == 0) {
         free.push_back(id);
       } else {

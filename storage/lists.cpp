@@ -86,10 +86,10 @@ public:
     : rows_{txn, table}, prefix_{std::move(prefix)}, by_head_{table == tables.head} {
     if (after == row_id{}) {
       // From behind the last key with this prefix.
-      found_ = rows_.seek(prefix_ + std::string(sizeof(row_id), '\xFF'))
-                 ? (rows_.key() == prefix_ + std::string(sizeof(row_id), '\xFF')
-                    || rows_.previous())
-                 : rows_.last();
+      found_
+        = rows_.seek(prefix_ + std::string(sizeof(row_id), '\xFF'))
+            ? (rows_.key() == prefix_ + std::string(sizeof(row_id), '\xFF') || rows_.previous())
+            : rows_.last();
     } else {
       found_ = rows_.seek(prefix_ + row_key(after)) ? rows_.previous() : rows_.last();
     }

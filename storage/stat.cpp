@@ -97,9 +97,8 @@ void store::copy_to(const std::filesystem::path& directory, bool compact) const 
   }
   const auto data = directory / "belay.mdb";
   for (int attempt = 1;; ++attempt) {
-    storage::check(
-      mdb_env_copy2(impl_->env.handle(), data.c_str(), compact ? MDB_CP_COMPACT : 0),
-      "mdb_env_copy2");
+    storage::check(mdb_env_copy2(impl_->env.handle(), data.c_str(), compact ? MDB_CP_COMPACT : 0),
+                   "mdb_env_copy2");
     // The files that the copy points to; one that was pruned since makes this copy useless.
     auto complete = true;
     {

@@ -1,7 +1,8 @@
 // belay append, observe, forget, wakes, changes: what sessions and projections use.
+#include "messages/sessions.hpp"
+
 #include "app/commands/commands.hpp"
 #include "messages/inspect_json.hpp"
-#include "messages/sessions.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -24,7 +25,8 @@ void add_append(CLI::App& app, common_options& common, command_action& action) {
   command.add_option("TYPE", x->type, "Event type, as in signal.approved")->required();
   command.add_option("--payload", x->payload, "Payload as JSON (default: null)");
   command.add_option("--key", x->key, "Idempotency key: the same again is the same event");
-  command.footer("Example: belay append order-7 signal.approved --payload '{\"by\": \"ann\"}' --key k1");
+  command.footer(
+    "Example: belay append order-7 signal.approved --payload '{\"by\": \"ann\"}' --key k1");
   command.callback([&common, &action, x] {
     action = [&common, x] {
       say(common, event_json(expect(connect(common)->append(*x))));

@@ -217,8 +217,8 @@ exit_code import_lines(const common_options& common, const std::string& file) {
 using file_command = exit_code (*)(const common_options&, const std::string&);
 
 void add_file_command(CLI::App& group, common_options& common, command_action& action,
-                      const char* name, const char* help, const char* argument,
-                      const char* example, file_command run) {
+                      const char* name, const char* help, const char* argument, const char* example,
+                      file_command run) {
   auto& command = *group.add_subcommand(name, help);
   auto file = std::make_shared<std::string>();
   add_common(command, common, false);

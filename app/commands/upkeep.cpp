@@ -1,7 +1,8 @@
 // belay prune, retry, release, abandon, complete, doctor: what an operator does to processes.
+#include "messages/upkeep.hpp"
+
 #include "app/commands/commands.hpp"
 #include "messages/json_strict.hpp"
-#include "messages/upkeep.hpp"
 
 #include <fstream>
 #include <iostream>
@@ -66,15 +67,15 @@ exit_code prune(const common_options& common, prune_options x) {
       }
     }
   }
-  say(common,
-      {{"pruned", pruned},
-       {"held_back", held_back},
-       {"tombstones_forgotten", forgotten},
-       {"dry_run", request.dry_run}},
-      std::to_string(pruned) + (request.dry_run ? " would be pruned" : " pruned")
-        + (held_back > 0 ? ", " + std::to_string(held_back) + " held back by wakes on their way"
-                         : "")
-        + (forgotten > 0 ? ", " + std::to_string(forgotten) + " tombstones forgotten" : ""));
+  say(
+    common,
+    {{"pruned", pruned},
+     {"held_back", held_back},
+     {"tombstones_forgotten", forgotten},
+     {"dry_run", request.dry_run}},
+    std::to_string(pruned) + (request.dry_run ? " would be pruned" : " pruned")
+      + (held_back > 0 ? ", " + std::to_string(held_back) + " held back by wakes on their way" : "")
+      + (forgotten > 0 ? ", " + std::to_string(forgotten) + " tombstones forgotten" : ""));
   return exit_code::success;
 }
 
@@ -142,7 +143,8 @@ void add_release(CLI::App& app, common_options& common, command_action& action) 
   command.callback([&common, &action, id] {
     action = [&common, id] {
       expect(connect(common)->requeue({*id, true}));
-      say(common, {{"id", *id}, {"ready", true}}, *id + "  is ready; its interruptions are forgotten");
+      say(common, {{"id", *id}, {"ready", true}},
+          *id + "  is ready; its interruptions are forgotten");
       return exit_code::success;
     };
   });
@@ -265,8 +267,9 @@ exit_code doctor(const common_options& common) {
       print_line("BROKEN  " + printable(finding));
     }
     for (const auto& x : stuck) {
-      print_line("STUCK   wake " + x["wake"].dump() + " of " + printable(x["process"].get<std::string>())
-                 + " to " + printable(x["session"].get<std::string>()) + ": "
+      print_line("STUCK   wake " + x["wake"].dump() + " of "
+                 + printable(x["process"].get<std::string>()) + " to "
+                 + printable(x["session"].get<std::string>()) + ": "
                  + printable(x["reason"].get<std::string>()));
     }
     if (quarantined > 0) {

@@ -1,0 +1,247 @@
+// Filling an empty store from an export.
+#include "storage/codec.hpp"
+#include "storage/lines.hpp"
+#include "storage/store_impl.hpp"
+
+#include <istream>
+
+namespace belay::storage {
+
+namespace {
+
+using namespace lines;
+
+class importer {
+public:
+  importer(transaction& txn, const table_handles& tables, const blob_store& blobs)
+    : txn_{txn}, tables_{tables}, blobs_{blobs} {}
+
+  void line(const json& x) {
+    if (!x.is_object() || x.size() != 1) {
+      throw std::invalid_argument{"expected an object with one key"};
+    }
+    const auto& what = x.begin().key();
+    const auto& content = x.begin().value();
+    if (!begun_ && what != "belay") {
+      throw std::invalid_argument{"expected the line that begins an export"};
+    }
+    if (what == "belay") {
+      read_meta(content);
+    } else if (what == "owner") {
+      txn_.put(tables_.owner, row_key(row_id{intern(name_kind::owner, content.at("name"))}),
+               encode_number(content.at("incarnation").get<std::uint64_t>()));
+    } else if (what == "process") {
+      read_process(content);
+    } else if (what == "event") {
+      read_event(content);
+    } else if (what == "wake") {
+      read_wake(content);
+    } else if (what == "tombstone") {
+      read_tombstone(content);
+    } else {
+      throw std::invalid_argument{"unknown key '" + what + "'"};
+    }
+  }
+
+  void finish() {
+    if (!begun_) {
+      throw std::invalid_argument{"the export is empty"};
+    }
+    for (const auto& [key, number] : counters_) {
+      txn_.put(tables_.counter, encode(key), encode_number(number));
+    }
+    for (const auto& [name, uses] : uses_) {
+      txn_.put(tables_.blob, name, encode_number(uses));
+    }
+    txn_.put(tables_.meta, meta_keys::next_name, encode_number(next_name_));
+    txn_.put(tables_.meta, meta_keys::open_wakes, encode_number(open_wakes_));
+  }
+
+private:
+  void read_meta(const json& x) {
+    if (begun_ || x.at("version") != export_version) {
+      throw std::invalid_argument{"expected one export of version "
+                                  + std::to_string(export_version)};
+    }
+    begun_ = true;
+    for (const auto key : meta_names) {
+      txn_.put(tables_.meta, key, encode_number(x.at(std::string{key}).get<std::uint64_t>()));
+    }
+  }
+
+  name_id intern(name_kind kind, const std::string& text) {
+    const auto key = std::string(1, static_cast<char>(kind)) + text;
+    if (const auto known = txn_.get(tables_.name, key)) {
+      return static_cast<name_id>(decode_number(*known, "name"));
+    }
+    const auto id = next_name_++;
+    txn_.put(tables_.name, key, encode_number(id));
+    txn_.put(tables_.name_text, row_key(row_id{id}), encode_name(text));
+    return static_cast<name_id>(id);
+  }
+
+  stored_text keep(const std::string& text) {
+    auto stored = blobs_.put(text);
+    if (stored.in_file) {
+      ++uses_[stored.content];
+    }
+    return stored;
+  }
+
+  void read_process(const json& x) {
+    const auto row = row_id{x.at("row").get<std::uint64_t>()};
+    const auto number = static_cast<std::uint64_t>(row);
+    const auto key = row_key(row);
+    const auto what = parse_registration(x.at("registration"), std::nullopt);
+    if (!what) {
+      throw std::invalid_argument{what.why().text};
+    }
+    if (txn_.get(tables_.head, key) || txn_.get(tables_.id, what->id)) {
+      throw std::invalid_argument{"the process '" + what->id + "' stands there twice"};
+    }
+    const auto text = canonical_text(*what);
+    auto head = from_line<head_record>(x.at("head"));
+    head.queue = intern(name_kind::queue, x.at("queue"));
+    head.kind = intern(name_kind::kind, x.at("kind"));
+    const auto first_owner = x.at("head").at("first_owner").get<std::string>();
+    head.first_owner = first_owner.empty() ? 0 : intern(name_kind::owner, first_owner);
+    txn_.put(tables_.id, what->id, encode_number(number));
+    txn_.put(tables_.head, key, encode(head));
+    txn_.put(tables_.body, key,
+             encode(body_record{what->id, hash_hex(text), keep(text), what->originator, what->label,
+                                what->definition, what->labels}));
+    txn_.put(tables_.change, row_key(row_id{head.change}), encode(change_record{row, {}}));
+    ++counters_[counter_of(head)];
+    if (head.state == process_state::ready) {
+      txn_.put(tables_.ready, encode(place_of(head, row)), {});
+    } else if (head.state == process_state::finished) {
+      txn_.put(tables_.finished, time_key(head.finished_at, row), {});
+      const auto& ended = x.at("outcome");
+      txn_.put(
+        tables_.outcome, key,
+        encode(outcome_record{head.ended, fencing_token{ended.at("fence").get<std::uint64_t>()},
+                              keep(ended.at("text"))}));
+    }
+    // A parent that was pruned meanwhile has no list of children.
+    if (head.parent != row_id{} && txn_.get(tables_.head, row_key(head.parent))) {
+      txn_.put(tables_.child, pair_key(static_cast<std::uint64_t>(head.parent), number), {});
+    }
+    if (x.contains("lease")) {
+      auto held = from_line<lease_record>(x.at("lease"));
+      held.owner = intern(name_kind::owner, x.at("lease").at("owner"));
+      txn_.put(tables_.lease, key, encode(held));
+      txn_.put(tables_.expiry, time_key(held.expires_at, row), {});
+    }
+    if (x.contains("wait")) {
+      read_wait(row, x.at("wait"));
+    }
+    read_edges(row, x);
+  }
+
+  void read_wait(row_id row, const json& x) {
+    auto wait = from_line<wait_record>(x);
+    if (wait.kind == wait_kind::closing) {
+      wait.outcome = keep(x.at("outcome"));
+    }
+    txn_.put(tables_.wait, row_key(row), encode(wait));
+    if (!wait.woken.empty()) {
+      return;
+    }
+    if (wait.deadline != 0) {
+      txn_.put(tables_.timer, timer_key(wait.deadline, row, 0), {});
+    }
+    if (wait.kind == wait_kind::child) {
+      txn_.put(tables_.waiter,
+               pair_key(static_cast<std::uint64_t>(wait.target), static_cast<std::uint64_t>(row)),
+               {});
+    }
+  }
+
+  void read_edges(row_id row, const json& x) {
+    if (x.contains("detail")) {
+      const auto detail = from_line<detail_record>(x.at("detail"));
+      txn_.put(tables_.detail, row_key(row), encode(detail));
+      if (!detail.wake_session.empty()) {
+        txn_.put(tables_.session, session_key(detail.wake_session, session_role::target, row), {});
+      }
+    }
+    for (const auto& one : x.value("observers", json::array())) {
+      const auto edge = from_line<observer_record>(one);
+      txn_.put(tables_.observer, row_key(row) + short_hash(edge.session), encode(edge));
+      txn_.put(tables_.session, session_key(edge.session, session_role::observer, row), {});
+    }
+    for (const auto& one : x.value("keys", json::array())) {
+      txn_.put(tables_.event_key, row_key(row) + from_hex(one.at("key").get<std::string>()),
+               encode(event_key_record{one.at("seq").get<event_seq>(),
+                                       from_hex(one.at("hash").get<std::string>())}));
+    }
+  }
+
+  void read_event(const json& x) {
+    const auto row = row_id{x.at("row").get<std::uint64_t>()};
+    const auto seq = x.at("seq").get<event_seq>();
+    event_record one{x.at("at").get<timestamp_ms>(), x.at("type").get<std::string>(),
+                     x.at("key").get<std::string>(), keep(x.at("payload"))};
+    if (one.type.rfind("process.", 0) != 0) {
+      txn_.put(tables_.event_by_type, type_key(row, one.type, seq), {});
+    }
+    txn_.put(tables_.event, event_key(row, seq), encode(one));
+  }
+
+  void read_wake(const json& x) {
+    const auto id = x.at("id").get<std::uint64_t>();
+    auto one = from_line<wake_record>(x);
+    one.input = keep(x.at("input"));
+    txn_.put(tables_.wake, row_key(row_id{id}), encode(one));
+    txn_.put(tables_.wake_row, pair_key(static_cast<std::uint64_t>(one.row), id), {});
+    if (is_open(one.state)) {
+      txn_.put(tables_.wake_open, wake_open_key(one.session, wake_id{id}), {});
+      ++open_wakes_;
+    }
+  }
+
+  void read_tombstone(const json& x) {
+    const auto id = x.at("id").get<std::string>();
+    const auto one = from_line<tombstone_record>(x);
+    txn_.put(tables_.tombstone, id, encode(one));
+    txn_.put(tables_.tombstone_age, pair_key(static_cast<std::uint64_t>(one.pruned_at), one.change),
+             encode_name(id));
+    txn_.put(tables_.change, row_key(row_id{one.change}), encode(change_record{{}, id}));
+  }
+
+  transaction& txn_;
+  const table_handles& tables_;
+  const blob_store& blobs_;
+  bool begun_ = false;
+  std::uint64_t next_name_ = 1;
+  std::uint64_t open_wakes_ = 0;
+  std::map<counter_key, std::uint64_t> counters_;
+  std::map<std::string, std::uint64_t> uses_;
+};
+
+} // namespace
+
+void store::import_lines(std::istream& in) {
+  transaction txn{impl_->env, transaction::mode::write};
+  if (cursor{txn, impl_->tables.head}.first() || cursor{txn, impl_->tables.tombstone}.first()
+      || cursor{txn, impl_->tables.owner}.first()) {
+    throw error{error_kind::unusable, "the store is not empty: import into a new data directory"};
+  }
+  importer work{txn, impl_->tables, impl_->blobs};
+  std::uint64_t number = 0;
+  try {
+    for (std::string text; std::getline(in, text);) {
+      ++number;
+      const auto line = nlohmann::json::parse(text);
+      work.line(line);
+    }
+    work.finish();
+  } catch (const error&) {
+    throw;
+  } catch (const std::exception& x) {
+    throw error{error_kind::unusable, "line " + std::to_string(number) + ": " + x.what()};
+  }
+  txn.commit();
+}
+
+} // namespace belay::storage

@@ -1,0 +1,213 @@
+// Copies of a store: export and import, hot copies, and the step from the first format.
+#include "storage/batch.hpp"
+#include "storage/codec.hpp"
+#include "tests/support/store_fixture.hpp"
+
+#include <lmdb.h>
+#include <sstream>
+
+using namespace belay;
+using tests::make_declaring;
+using tests::make_registration;
+using tests::store_fixture;
+
+namespace {
+
+struct copies_fixture : store_fixture {
+  /// One of everything that a store can hold.
+  void fill() {
+    const std::string text(5'000, 'x');
+    for (const auto* id : {"ready", "parked", "ended", "pruned", "runs", "child"}) {
+      auto x = make_declaring(id, {"step", "signal.go"});
+      x.event_types.front().wake = "{}";
+      x.wake_session = "s";
+      x.observers = {"s", "t"};
+      x.labels["team"] = "x";
+      if (id == std::string{"child"}) {
+        x.parent = "ready";
+        x.close = close_policy::await;
+      }
+      enroll(x);
+    }
+    apply<event>(append_request{"ready", "step", "\"" + text + "\"", "k", false, {}});
+    apply<done>(external_ref_request{"ready", "k8s", "job", "{}"});
+    for (const auto& row : claim(10)) {
+      if (row.held.id == "parked") {
+        apply<park_receipt>(park_request{row.held, {wait_kind::signal, "go", 1, now + 5'000}});
+      } else if (row.held.id == "ended") {
+        apply<completion>(complete_request{row.held, make_success("\"" + text + "\"")});
+      } else if (row.held.id == "pruned") {
+        apply<completion>(complete_request{row.held, make_success("1")});
+        now += 1;
+        apply<prune_report>(
+          prune_request{.before = now, .max = 1, .after_time = now - 1, .after_row = row_id{3}});
+      } else if (row.held.id == "ready") {
+        apply<completion>(complete_request{row.held, make_success("7")}); // Closing: a live child.
+      }
+    }
+    apply<owner>(enlist_request{"node-2"});
+  }
+
+  std::string exported() {
+    std::ostringstream out;
+    store->export_lines(out);
+    return out.str();
+  }
+};
+
+/// Writes over one record through LMDB itself.
+void put_raw(MDB_env* env, const char* table, std::string key, std::string value) {
+  MDB_txn* txn = nullptr;
+  MDB_dbi dbi = 0;
+  REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+  MDB_val k{key.size(), key.data()};
+  MDB_val v{value.size(), value.data()};
+  REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
+  REQUIRE(mdb_txn_commit(txn) == 0);
+}
+
+} // namespace
+
+TEST_CASE_METHOD(copies_fixture, "export: imported and exported again it is the same, byte by byte",
+                 "[storage][copies]") {
+  fill();
+  check_store();
+  const auto text = exported();
+  CHECK(text.find("\"tombstone\"") != std::string::npos);
+  CHECK(text.find("\"wake\"") != std::string::npos);
+  storage::options other;
+  other.directory = directory.path() / "other";
+  storage::store copy{other};
+  std::istringstream in{text};
+  copy.import_lines(in);
+  for (const auto& finding : copy.check()) {
+    FAIL_CHECK(finding);
+  }
+  std::ostringstream again;
+  copy.export_lines(again);
+  CHECK(again.str() == text);
+  std::istringstream twice{text};
+  CHECK_THROWS_AS(copy.import_lines(twice), storage::error);
+}
+
+TEST_CASE_METHOD(copies_fixture, "import: a bad line is named and nothing is written",
+                 "[storage][copies]") {
+  fill();
+  auto text = exported();
+  storage::options other;
+  other.directory = directory.path() / "other";
+  storage::store copy{other};
+  for (const auto& bad : {text + "{\"process\": 1}\n", text + "nonsense\n", std::string{"{}\n"},
+                          text.substr(text.find('\n') + 1), std::string{}}) {
+    std::istringstream in{bad};
+    try {
+      copy.import_lines(in);
+      FAIL("accepted");
+    } catch (const storage::error& x) {
+      CHECK(std::string{x.what()}.find("line ") != std::string::npos);
+    }
+    CHECK(copy.counts().by_state.empty());
+  }
+}
+
+TEST_CASE_METHOD(copies_fixture, "copy: complete, checked, and made while the store is in use",
+                 "[storage][copies]") {
+  fill();
+  for (const auto compact : {false, true}) {
+    const auto target = directory.path() / (compact ? "compact" : "plain");
+    store->copy_to(target, compact);
+    storage::options other;
+    other.directory = target;
+    {
+      other.read_only = true;
+      const storage::store copy{other};
+      for (const auto& finding : copy.check()) {
+        FAIL_CHECK(finding);
+      }
+      CHECK(copy.get("ended")->outcome_json == store->get("ended")->outcome_json);
+    }
+    CHECK_THROWS_AS(store->copy_to(target, compact), storage::error);
+    other.read_only = false;
+    storage::store writable{other};
+    CHECK(writable.counts().by_state == store->counts().by_state);
+  }
+}
+
+TEST_CASE_METHOD(copies_fixture, "read only: beside a running store, and it writes nothing",
+                 "[storage][copies]") {
+  fill();
+  storage::options other = options;
+  other.read_only = true;
+  other.directory = directory.path() / "none";
+  CHECK_THROWS_AS(storage::store{other}, storage::error);
+  CHECK_FALSE(std::filesystem::exists(other.directory));
+  store.reset();
+  other.directory = options.directory;
+  storage::store reading{other};
+  CHECK(reading.check().empty());
+  CHECK(reading.stat().records.at("tombstone") == 1);
+  CHECK(reading.stat().used_bytes <= reading.stat().file_bytes);
+  const std::vector<operation> batch{enlist_request{"x"}};
+  CHECK_THROWS_AS(reading.apply(batch, {now, [] { return 1ULL; }}), storage::error);
+}
+
+TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and brought up",
+                 "[storage][copies]") {
+  enroll(make_registration("a"));
+  enroll(make_registration("b"));
+  apply<completion>(complete_request{claim_one(), make_success("1")});
+  store.reset();
+  // As the first format had it: no later tables, heads and bodies without their later fields.
+  const auto path = options.directory / "belay.mdb";
+  MDB_env* env = nullptr;
+  REQUIRE(mdb_env_create(&env) == 0);
+  mdb_env_set_maxdbs(env, 64);
+  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
+  for (const auto* table : {"change", "finished", "event_by_type", "blob", "detail", "observer"}) {
+    MDB_txn* txn = nullptr;
+    MDB_dbi dbi = 0;
+    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
+    REQUIRE(mdb_txn_commit(txn) == 0);
+  }
+  const auto shorten = [&](const char* table, std::uint64_t row, std::size_t cut) {
+    MDB_txn* txn = nullptr;
+    MDB_dbi dbi = 0;
+    auto key = storage::row_key(row_id{row});
+    MDB_val k{key.size(), key.data()};
+    MDB_val v{};
+    REQUIRE(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) == 0);
+    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+    REQUIRE(mdb_get(txn, dbi, &k, &v) == 0);
+    std::string bytes{static_cast<const char*>(v.mv_data), v.mv_size};
+    mdb_txn_abort(txn);
+    bytes.resize(bytes.size() - 4 - cut); // Without the checksum and the later fields.
+    bytes[0] = 1;
+    put_raw(env, table, key, storage::byte_writer{}.raw(bytes).record());
+  };
+  for (std::uint64_t row = 1; row <= 2; ++row) {
+    shorten("head", row, 41);
+    shorten("body", row,
+            4 + 4 + 4 + 4 + 4); // "host" behind its length, two empty texts, no labels.
+  }
+  for (std::uint64_t name = 1; name <= 3; ++name) {
+    std::string text = name == 1 ? "default" : name == 2 ? "fake" : "w";
+    put_raw(env, "name_text", storage::row_key(row_id{name}), text);
+  }
+  put_raw(env, "meta", "format", storage::encode_number(1));
+  mdb_env_close(env);
+  storage::options reading = options;
+  reading.read_only = true;
+  CHECK_THROWS_AS(storage::store{reading}, storage::error);
+  open();
+  check_store();
+  CHECK(std::filesystem::exists(options.directory / "belay.mdb.format1"));
+  CHECK(store->get("a")->ended == outcome_kind::success);
+  CHECK(store->changes_since(0, 10).changes.size() == 2);
+  now += 1;
+  CHECK(apply<prune_report>(prune_request{.before = now}).pruned == 1);
+  static_cast<void>(claim_one());
+  check_store();
+}
