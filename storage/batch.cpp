@@ -178,9 +178,7 @@ void batch::leave_ready(const row_state& x) {
 
 void batch::drop_lease(row_id row, const lease_record& held) {
   txn_.erase(tables_.lease, row_key(row));
-  // The index may hold an earlier time than the lease: renewals do not move it. The sweep drops
-  // entries whose lease is gone.
-  txn_.erase(tables_.expiry, time_key(held.expires_at, row));
+  txn_.erase(tables_.expiry, time_key(held.indexed_at, row));
 }
 
 refusal batch::superseded(const lease& held) const {

@@ -161,9 +161,13 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
     head.first_incarnation = x.holder.incarnation;
     head.first_fence = *fence;
   }
-  const lease_record granted{
-    owner,      x.holder.incarnation, {context_.random(), context_.random()},
-    head.fence, context_.now,         context_.now + x.ttl};
+  const lease_record granted{owner,
+                             x.holder.incarnation,
+                             {context_.random(), context_.random()},
+                             head.fence,
+                             context_.now,
+                             context_.now + x.ttl,
+                             context_.now + x.ttl};
   auto body = read_.body(place.row);
   out.held = {place.row,  std::move(body.id), x.holder,          granted.token,
               head.fence, granted.claimed_at, granted.expires_at};
@@ -316,31 +320,30 @@ answer batch::run(const expire_request& x) {
 
 std::uint64_t batch::expire_leases(std::uint32_t max) {
   std::vector<std::pair<row_id, lease_record>> lost;
-  std::vector<std::string> stale;
-  std::vector<std::pair<row_id, timestamp_ms>> moved;
+  std::vector<std::pair<row_id, lease_record>> renewed;
   {
     cursor index{txn_, tables_.expiry};
-    for (auto found = index.first(); found && stale.size() < max; found = index.next()) {
+    for (auto found = index.first(); found && lost.size() + renewed.size() < max;
+         found = index.next()) {
       byte_reader key{index.key()};
-      const auto at = key.i64();
-      const auto row = row_id{key.u64()};
-      if (at > context_.now) {
+      if (key.i64() > context_.now) {
         break;
       }
-      stale.emplace_back(index.key());
+      const auto row = row_id{key.u64()};
       const auto held = read_.lease(row);
-      if (held && held->expires_at <= context_.now) {
-        lost.emplace_back(row, *held);
-      } else if (held) {
-        moved.emplace_back(row, held->expires_at); // Renewed meanwhile.
+      if (!held) {
+        throw error{error_kind::fault, "the expiry index names row "
+                                         + std::to_string(static_cast<std::uint64_t>(row))
+                                         + ", which nobody holds"};
       }
+      (held->expires_at <= context_.now ? lost : renewed).emplace_back(row, *held);
     }
   }
-  for (const auto& key : stale) {
-    txn_.erase(tables_.expiry, key);
-  }
-  for (const auto& [row, at] : moved) {
-    txn_.put(tables_.expiry, time_key(at, row), {});
+  for (auto& [row, held] : renewed) {
+    txn_.erase(tables_.expiry, time_key(held.indexed_at, row));
+    held.indexed_at = held.expires_at;
+    txn_.put(tables_.expiry, time_key(held.indexed_at, row), {});
+    txn_.put(tables_.lease, row_key(row), encode(held));
   }
   for (const auto& [row, held] : lost) {
     lose(row, held, "lease expired");
@@ -360,8 +363,9 @@ answer batch::run(const recover_request& x) {
     }
   }
   for (auto& [row, held] : others) {
-    txn_.erase(tables_.expiry, time_key(held.expires_at, row));
+    txn_.erase(tables_.expiry, time_key(held.indexed_at, row));
     held.expires_at = context_.now + x.ttl;
+    held.indexed_at = held.expires_at;
     txn_.put(tables_.lease, row_key(row), encode(held));
     txn_.put(tables_.expiry, time_key(held.expires_at, row), {});
   }

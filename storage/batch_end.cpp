@@ -174,6 +174,7 @@ void batch::cancel_child(row_id row, const std::string& reason) {
       {cancel_stage::requested, row, {read_.name(held->owner), held->incarnation}, head.fence});
   } else if (head.state == process_state::waiting
              && read_.waiting(row).value_or(wait_record{}).kind == wait_kind::closing) {
+    save(state);
     cancel_awaited(row, reason);
   } else {
     end_unheld(state, make_cancelled(reason));
@@ -246,6 +247,7 @@ answer batch::run(const complete_request& x) {
     txn_.put(tables_.wait, row_key(held->row), encode(wait));
     result = {completion_status::closing, 0};
     if (x.result.kind == outcome_kind::cancelled) {
+      save(*held);
       cancel_awaited(held->row, "its parent '" + x.held.id + "' was cancelled");
     }
   } else {

@@ -287,17 +287,13 @@ private:
     });
     expect_entries(tables_.child, "child", children_);
     // The entry may be earlier than the expiry, never later.
-    std::map<row_id, timestamp_ms> earliest;
-    each(tables_.expiry, "expiry", [&earliest](bytes key, bytes) {
-      byte_reader in{key};
-      const auto at = in.i64();
-      earliest.emplace(row_id{in.u64()}, at); // In order of time: the first is the earliest.
-    });
+    expect_entries(tables_.expiry, "expiry", running_.size());
     for (const auto row : running_) {
       const auto held = read_.lease(row);
-      const auto entry = earliest.find(row);
-      expect(!held || (entry != earliest.end() && entry->second <= held->expires_at), row,
-             "has a lease that no expiry entry covers (I8)");
+      expect(!held
+               || (held->indexed_at <= held->expires_at
+                   && txn_.get(tables_.expiry, time_key(held->indexed_at, row)).has_value()),
+             row, "has a lease that no expiry entry covers (I8)");
     }
   }
 

@@ -130,7 +130,7 @@ private:
       auto held = from_line<lease_record>(x.at("lease"));
       held.owner = intern(name_kind::owner, x.at("lease").at("owner"));
       txn_.put(tables_.lease, key, encode(held));
-      txn_.put(tables_.expiry, time_key(held.expires_at, row), {});
+      txn_.put(tables_.expiry, time_key(held.indexed_at, row), {});
     }
     if (x.contains("wait")) {
       read_wait(row, x.at("wait"));

@@ -115,6 +115,7 @@ void fields(F& f, lease_record& x) {
   f.field("fence", x.fence);
   f.field("claimed_at", x.claimed_at);
   f.field("expires_at", x.expires_at);
+  f.field("indexed_at", x.indexed_at);
 }
 
 template <class F>

@@ -37,6 +37,15 @@ void migrate(transaction& txn, const table_handles& tables, const blob_store& bl
       txn.put(tables.finished, time_key(head.finished_at, row), {});
     }
   }
+  // The first format left entries of lost leases behind.
+  for (const auto& [key, value] : all_of(txn, tables.expiry)) {
+    txn.erase(tables.expiry, key);
+  }
+  for (const auto& [key, value] : all_of(txn, tables.lease)) {
+    const auto held = decode_lease(value);
+    txn.put(tables.lease, key, encode(held));
+    txn.put(tables.expiry, time_key(held.indexed_at, row_of(key)), {});
+  }
   txn.put(tables.meta, meta_keys::next_change, encode_number(next_change));
   for (const auto& [key, value] : all_of(txn, tables.body)) {
     auto body = decode_body(value);

@@ -10,7 +10,7 @@ namespace {
 /// The first byte of every record; a record of another version is a fault, because the format
 /// version in `meta` said otherwise.
 constexpr std::uint8_t record_version = 1;
-/// Heads and bodies have grown since the first format.
+/// Heads, leases and bodies have grown since the first format.
 constexpr std::uint8_t grown_version = 2;
 constexpr std::uint8_t cancel_flag = 1;
 constexpr std::uint8_t kill_flag = 2;
@@ -143,7 +143,7 @@ head_record decode_head(std::string_view bytes) {
 
 std::string encode(const lease_record& x) {
   return byte_writer{}
-    .u8(record_version)
+    .u8(grown_version)
     .u32(x.owner)
     .u64(x.incarnation)
     .u64(x.token.high)
@@ -151,11 +151,13 @@ std::string encode(const lease_record& x) {
     .u64(static_cast<std::uint64_t>(x.fence))
     .i64(x.claimed_at)
     .i64(x.expires_at)
+    .i64(x.indexed_at)
     .record();
 }
 
 lease_record decode_lease(std::string_view bytes) {
-  auto in = open_record(bytes, "lease");
+  std::uint8_t version = 0;
+  auto in = open_grown(bytes, "lease", version);
   lease_record x;
   x.owner = in.u32();
   x.incarnation = in.u64();
@@ -164,6 +166,7 @@ lease_record decode_lease(std::string_view bytes) {
   x.fence = fencing_token{in.u64()};
   x.claimed_at = in.i64();
   x.expires_at = in.i64();
+  x.indexed_at = version == grown_version ? in.i64() : x.expires_at;
   return x;
 }
 

@@ -71,6 +71,8 @@ struct lease_record {
   fencing_token fence{};
   timestamp_ms claimed_at = 0;
   timestamp_ms expires_at = 0;
+  /// Where the expiry index has it: renewals do not move the entry, the sweep does.
+  timestamp_ms indexed_at = 0;
 };
 
 [[nodiscard]] std::string encode(const lease_record& x);

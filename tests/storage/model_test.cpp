@@ -1,0 +1,585 @@
+// The store against the model: random operations, restarts in between, every answer compared.
+//
+// BELAY_MODEL_OPS sets the number of operations, BELAY_MODEL_SEED the seed. A failure prints the
+// seed and the shortest sequence of steps that was found to fail.
+#include "tests/storage/model.hpp"
+
+#include "messages/inspect_json.hpp"
+#include "tests/support/store_fixture.hpp"
+
+#include <cstdlib>
+#include <random>
+
+using namespace belay;
+using tests::model;
+
+namespace {
+
+constexpr duration_ms model_ttl = 10'000;
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe): one thread
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// Makes one operation from a seed and what the model knows.
+class generator {
+public:
+  generator(std::uint64_t seed, const model& known, timestamp_ms now,
+            const std::vector<lease>& leases)
+    : random_{seed}, model_{known}, now_{now}, leases_{leases} {}
+
+  operation next() {
+    // Weights: what moves processes on comes often, what ends or forgets them seldom.
+    static const std::vector<std::pair<int, operation (generator::*)()>> choices{
+      {14, &generator::enroll},   {14, &generator::claim},    {8, &generator::renew},
+      {3, &generator::release},   {14, &generator::append},   {14, &generator::complete},
+      {3, &generator::cancel},    {1, &generator::enlist},    {1, &generator::make_void},
+      {6, &generator::expire},    {9, &generator::park},      {4, &generator::observe},
+      {1, &generator::transfer},  {1, &generator::forget},    {2, &generator::retarget},
+      {5, &generator::take},      {5, &generator::settle_wake}, {2, &generator::reference},
+      {3, &generator::settle},    {1, &generator::abandon},   {3, &generator::requeue},
+      {2, &generator::again},     {2, &generator::prune},     {1, &generator::compact}};
+    static const int total = [] {
+      int sum = 0;
+      for (const auto& choice : choices) {
+        sum += choice.first;
+      }
+      return sum;
+    }();
+    auto pick = static_cast<int>(below(static_cast<std::uint64_t>(total)));
+    for (const auto& [weight, make] : choices) {
+      pick -= weight;
+      if (pick < 0) {
+        return (this->*make)();
+      }
+    }
+    return expire();
+  }
+
+private:
+  std::uint64_t below(std::uint64_t bound) {
+    return random_() % bound;
+  }
+
+  bool chance(std::uint64_t percent) {
+    return below(100) < percent;
+  }
+
+  std::string id() {
+    return "p" + std::to_string(below(24));
+  }
+
+  std::string session() {
+    return "s" + std::to_string(below(3));
+  }
+
+  outcome result() {
+    switch (below(5)) {
+      case 0:
+        return make_failure(failure_class::execution, "c", "m", chance(70));
+      case 1:
+        return make_cancelled("c");
+      default:
+        return make_success(std::to_string(below(3)));
+    }
+  }
+
+  /// Mostly a live lease, sometimes an old one.
+  lease held() {
+    if (leases_.empty()) {
+      return {row_id{1}, "p0", {"w0", 1}, {1, 1}, fencing_token{0}, 1, 2};
+    }
+    const auto recent = std::min<std::size_t>(leases_.size(), 12);
+    return leases_[leases_.size() - 1 - below(recent)];
+  }
+
+  operation enroll() {
+    register_request x;
+    for (auto left = 1 + below(2); left > 0; --left) {
+      auto one = tests::make_registration(id());
+      one.priority = static_cast<std::int32_t>(below(3));
+      one.retry.attempts = static_cast<std::uint32_t>(1 + below(3));
+      one.retry.backoff_ms = 0;
+      one.event_types = {{"signal.go", "true", ""}, {"step", "true", "{}"}};
+      one.due_at = chance(20) ? now_ + static_cast<timestamp_ms>(below(5'000)) : 0;
+      one.attempts_max = chance(15) ? 2 : 0;
+      one.rule = chance(15) ? recovery_rule::owner_bound : recovery_rule::rerunnable;
+      if (chance(15)) {
+        one.input = R"({"metadata":null,"type":"external"})";
+        one.kind = "external";
+        one.rule = recovery_rule::externally_owned;
+      }
+      if (chance(50)) {
+        one.wake_session = session();
+      }
+      if (chance(30)) {
+        one.observers = {session()};
+      }
+      if (chance(35)) {
+        one.parent = id();
+        one.close = static_cast<close_policy>(1 + below(3));
+        if (one.parent == one.id) {
+          one.parent.clear();
+          one.close = close_policy::cancel;
+        }
+      }
+      x.items.push_back(std::move(one));
+    }
+    return x;
+  }
+
+  operation claim() {
+    const auto name = "w" + std::to_string(below(2));
+    const auto known = model_.incarnations.find(name);
+    auto incarnation = known == model_.incarnations.end() ? 1 : known->second;
+    if (chance(5) && incarnation > 1) {
+      --incarnation;
+    }
+    return claim_request{{name, incarnation}, {"fake"}, {}, static_cast<std::uint32_t>(1 + below(4)),
+                         model_ttl};
+  }
+
+  operation renew() {
+    return renew_request{held(), model_ttl};
+  }
+
+  operation release() {
+    return release_request{held(), "r", chance(60)};
+  }
+
+  operation append() {
+    append_request x;
+    x.fenced = chance(25);
+    x.held = held();
+    x.id = x.fenced && chance(90) ? x.held.id : id();
+    const std::vector<std::string> types{"signal.go", "signal.go", "step", "step", "note"};
+    x.type = types[below(types.size())];
+    x.payload = std::to_string(below(2));
+    x.key = chance(40) ? "k" + std::to_string(below(3)) : "";
+    return x;
+  }
+
+  operation complete() {
+    return complete_request{held(), result()};
+  }
+
+  operation cancel() {
+    return cancel_request{id(), "r" + std::to_string(below(2)), chance(20)};
+  }
+
+  operation enlist() {
+    return enlist_request{"w" + std::to_string(below(2))};
+  }
+
+  operation make_void() {
+    return void_request{{"w" + std::to_string(below(2)), 1 + below(3)}, "down"};
+  }
+
+  operation expire() {
+    return expire_request{100'000};
+  }
+
+  operation park() {
+    const auto mine = held();
+    wait_condition until;
+    switch (below(4)) {
+      case 0:
+        until = {wait_kind::timer, "", 0, now_ + 1 + static_cast<timestamp_ms>(below(8'000))};
+        break;
+      case 1:
+        until = {wait_kind::child, id(), 0, 0};
+        break;
+      default:
+        until = {wait_kind::signal, "go", 1 + below(4), 0};
+    }
+    if (chance(30) && until.deadline == 0) {
+      until.deadline = now_ + 1 + static_cast<timestamp_ms>(below(8'000));
+    }
+    return park_request{mine, until};
+  }
+
+  operation observe() {
+    return observe_request{id(), session(), chance(65), ""};
+  }
+
+  operation transfer() {
+    transfer_request x{session(), session(), {}, ""};
+    for (auto left = 1 + below(2); left > 0; --left) {
+      x.ids.push_back(id());
+    }
+    return x;
+  }
+
+  operation forget() {
+    return forget_session_request{session()};
+  }
+
+  operation retarget() {
+    return retarget_request{id(), chance(80) ? session() : "", ""};
+  }
+
+  operation take() {
+    return take_wakes_request{session(), static_cast<std::uint32_t>(1 + below(3)), 5'000};
+  }
+
+  operation settle_wake() {
+    settle_wake_request x;
+    if (model_.wakes.empty()) {
+      x.id = wake_id{99'999'999};
+    } else {
+      auto one = model_.wakes.begin();
+      std::advance(one, static_cast<std::ptrdiff_t>(below(model_.wakes.size())));
+      x.id = wake_id{one->first};
+      x.token = chance(90) ? one->second.token : 1;
+    }
+    x.verdict = static_cast<wake_verdict>(1 + below(5));
+    return x;
+  }
+
+  operation reference() {
+    return external_ref_request{id(), "b", "r" + std::to_string(below(2)), ""};
+  }
+
+  operation settle() {
+    settle_request x;
+    x.id = id();
+    x.by = static_cast<authority>(1 + below(3));
+    x.result = x.by == authority::reconciled_abandon ? make_abandoned("a") : result();
+    return x;
+  }
+
+  operation abandon() {
+    return abandon_request{id(), "me", "r" + std::to_string(below(2))};
+  }
+
+  operation requeue() {
+    return requeue_request{id(), chance(60)};
+  }
+
+  operation again() {
+    return again_request{id(), id()};
+  }
+
+  operation prune() {
+    prune_request x;
+    x.before = now_ + 1 - static_cast<timestamp_ms>(below(20'000));
+    x.max = static_cast<std::uint32_t>(1 + below(5));
+    x.dry_run = chance(15);
+    if (chance(30)) {
+      x.outcomes = {static_cast<outcome_kind>(1 + below(4))};
+    }
+    return x;
+  }
+
+  operation compact() {
+    return compact_request{now_ - static_cast<timestamp_ms>(below(20'000)), 0,
+                           static_cast<std::uint32_t>(1 + below(5))};
+  }
+
+  std::mt19937_64 random_;
+  const model& model_;
+  timestamp_ms now_;
+  const std::vector<lease>& leases_;
+};
+
+/// What an answer says, without what only the store can choose: tokens, texts, times of writing.
+struct gist_of {
+  std::string operator()(const refusal& no) const {
+    return "refused " + to_string(no.code);
+  }
+  std::string operator()(const registered_list& list) const {
+    return to_json(list).dump();
+  }
+  std::string operator()(const claimed_list& list) const {
+    std::string text = "claimed";
+    for (const auto& row : list.items) {
+      text += " " + row.held.id + "#" + std::to_string(static_cast<std::uint64_t>(row.held.fence))
+              + "/" + std::to_string(row.attempt) + "/" + std::to_string(row.interruptions)
+              + (row.cancel_requested ? "!" : "") + "@" + std::to_string(row.held.expires_at);
+    }
+    return text;
+  }
+  std::string operator()(const lease& held) const {
+    return "lease " + held.id + "@" + std::to_string(held.expires_at);
+  }
+  std::string operator()(const event& one) const {
+    return "event " + std::to_string(one.seq) + " " + one.type;
+  }
+  std::string operator()(const wake_list& list) const {
+    std::string text = "wakes";
+    for (const auto& one : list.wakes) {
+      text += " " + std::to_string(static_cast<std::uint64_t>(one.id)) + "/"
+              + std::to_string(one.attempts);
+    }
+    return text;
+  }
+  std::string operator()(const completion& one) const {
+    return "completion " + std::to_string(static_cast<int>(one.status)) + "@"
+           + std::to_string(one.retry_at);
+  }
+  std::string operator()(const auto& other) const {
+    return to_json(other).dump();
+  }
+};
+
+std::string gist(const answer& x) {
+  return std::visit(gist_of{}, x);
+}
+
+std::string gist(const process_view& x) {
+  std::string text = x.id + " " + to_string(x.state);
+  if (x.state == process_state::finished) {
+    text += "/" + to_string(x.ended) + "@" + std::to_string(x.finished_at);
+  }
+  const auto add = [&text](const char* name, auto number) {
+    text += std::string{" "} + name + "=" + std::to_string(static_cast<std::uint64_t>(number));
+  };
+  add("row", x.row);
+  add("attempt", x.attempt);
+  add("failures", x.failures);
+  add("interruptions", x.interruptions);
+  add("fence", x.fence);
+  add("seq", x.last_seq);
+  add("change", x.change);
+  add("cancel", x.cancel_requested);
+  add("kill", x.kill_requested);
+  add("expires", x.lease_expires_at);
+  add("first", x.first_fence);
+  add("waits", x.waiting.until.kind);
+  text += " holder=" + x.holder.name + " first=" + x.first_owner.name + " wake=" + x.wake_session;
+  for (const auto& session : x.observers) {
+    text += " observed=" + session;
+  }
+  return text;
+}
+
+/// The same of a process of the model.
+std::string gist(const model::process& x) {
+  process_view view;
+  view.id = x.what.id;
+  view.state = x.state;
+  view.ended = x.ended ? x.ended->kind : outcome_kind::success;
+  view.finished_at = x.finished_at;
+  view.row = x.row;
+  view.attempt = x.attempt;
+  view.failures = x.failures;
+  view.interruptions = x.interruptions;
+  view.fence = x.fence;
+  view.last_seq = x.events.size();
+  view.change = x.change;
+  view.cancel_requested = x.cancel;
+  view.kill_requested = x.kill;
+  view.lease_expires_at = x.lease ? x.lease->expires_at : 0;
+  view.first_fence = x.first_fence;
+  if (x.state == process_state::waiting) {
+    view.waiting.until.kind = x.wait->until.kind;
+  }
+  view.holder.name = x.lease ? x.lease->owner : "";
+  view.first_owner.name = x.first_owner;
+  view.wake_session = x.wake_session;
+  view.observers = {x.observers.begin(), x.observers.end()};
+  return gist(view);
+}
+
+/// Runs steps on a fresh store and a fresh model. Each step is a seed: for a batch of operations, a
+/// stretch of time, or a restart.
+class trial {
+public:
+  explicit trial(const std::filesystem::path& base) {
+    static int number = 0;
+    options_.directory = base / ("run" + std::to_string(++number));
+    options_.interruptions_max = tests::model_interruptions_max;
+    options_.wake_attempts_max = tests::model_wake_attempts_max;
+    options_.wake_age_max = tests::model_wake_age_max;
+    open();
+  }
+
+  ~trial() {
+    store_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(options_.directory, ignored);
+  }
+
+  trial(const trial&) = delete;
+  trial& operator=(const trial&) = delete;
+
+  /// Returns what differed, or nothing.
+  std::optional<std::string> run(const std::vector<std::uint64_t>& steps) {
+    std::size_t number = 0;
+    for (const auto seed : steps) {
+      if (auto differs = step(seed)) {
+        return differs;
+      }
+      if (++number % 500 == 0) {
+        if (auto differs = compare_all(number % 4'000 == 0)) {
+          return differs;
+        }
+      }
+    }
+    return compare_all(true);
+  }
+
+  [[nodiscard]] std::uint64_t operations() const {
+    return operations_;
+  }
+
+private:
+  void open() {
+    store_.reset();
+    store_ = std::make_unique<storage::store>(options_);
+  }
+
+  std::optional<std::string> step(std::uint64_t seed) {
+    std::mt19937_64 random{seed};
+    now_ += static_cast<timestamp_ms>(random() % 3 == 0 ? random() % 4'000 : random() % 20);
+    if (random() % 1'000 == 0) {
+      open();
+    }
+    std::vector<operation> batch;
+    for (auto left = 1 + random() % 6; left > 0; --left) {
+      batch.push_back(generator{random(), model_, now_, leases_}.next());
+    }
+    const auto real = store_->apply(batch, {now_, [this] { return ++bits_; }});
+    operations_ += batch.size();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto expected = gist(model_.apply(batch[i], now_));
+      const auto got = gist(real.answers[i]);
+      if (expected != got) {
+        return "operation " + std::to_string(batch[i].index()) + " at "
+               + std::to_string(now_) + "\n  expected " + expected + "\n  got      " + got;
+      }
+      model_.learn(real.answers[i]);
+      if (const auto* rows = std::get_if<claimed_list>(&real.answers[i])) {
+        for (const auto& row : rows->items) {
+          leases_.push_back(row.held);
+        }
+      }
+    }
+    model_.end_batch();
+    if (leases_.size() > 1'000) {
+      leases_.erase(leases_.begin(), leases_.begin() + 900);
+    }
+    return std::nullopt;
+  }
+
+  std::optional<std::string> compare_all(bool scan) {
+    for (const auto& [row, x] : model_.rows) {
+      const auto view = store_->get(x.what.id);
+      const auto expected = gist(x);
+      const auto got = view ? gist(*view) : to_string(view.why().code);
+      if (expected != got) {
+        return "process\n  expected " + expected + "\n  got      " + got;
+      }
+      const auto page = store_->events_after(x.what.id, 0, 1'000);
+      for (std::size_t i = 0; i < page->events.size(); ++i) {
+        if (page->events[i].type != x.events[i]) {
+          return "event " + std::to_string(i + 1) + " of " + x.what.id + ": expected "
+                 + x.events[i] + ", got " + page->events[i].type;
+        }
+      }
+    }
+    for (const auto& [id, x] : model_.tombstones) {
+      if (const auto view = store_->get(id); view || view.why().code != ec::pruned) {
+        return "'" + id + "' should be pruned";
+      }
+    }
+    wakes_query query;
+    query.settled = true;
+    query.limit = 1'000'000;
+    const auto wakes = store_->wakes(query).wakes;
+    if (wakes.size() != model_.wakes.size()) {
+      return "wakes: expected " + std::to_string(model_.wakes.size()) + ", got "
+             + std::to_string(wakes.size());
+    }
+    for (const auto& x : wakes) {
+      if (model_.wakes.at(static_cast<std::uint64_t>(x.id)).state != x.state) {
+        return "wake " + std::to_string(static_cast<std::uint64_t>(x.id)) + " is "
+               + to_string(x.state);
+      }
+    }
+    std::uint64_t total = 0;
+    for (const auto& [word, number] : store_->counts().by_state) {
+      total += number;
+    }
+    if (total != model_.rows.size()) {
+      return "counters: expected " + std::to_string(model_.rows.size()) + ", got "
+             + std::to_string(total);
+    }
+    if (scan) {
+      for (const auto& finding : store_->check()) {
+        return "scan: " + finding;
+      }
+    }
+    return std::nullopt;
+  }
+
+  storage::options options_;
+  std::unique_ptr<storage::store> store_;
+  model model_;
+  std::vector<lease> leases_;
+  timestamp_ms now_ = tests::start;
+  std::uint64_t bits_ = 0;
+  std::uint64_t operations_ = 0;
+};
+
+/// Drops steps as long as the rest still fails.
+std::vector<std::uint64_t>
+shrunk(std::vector<std::uint64_t> steps, const std::filesystem::path& base) {
+  constexpr int tries_max = 300;
+  auto tries = 0;
+  for (auto chunk = std::max<std::size_t>(steps.size() / 2, 1); chunk > 0; chunk /= 2) {
+    for (std::size_t at = 0; at < steps.size() && ++tries < tries_max;) {
+      auto fewer = steps;
+      const auto first = fewer.begin() + static_cast<std::ptrdiff_t>(at);
+      fewer.erase(first, first + static_cast<std::ptrdiff_t>(std::min(chunk, steps.size() - at)));
+      if (trial{base}.run(fewer)) {
+        steps = std::move(fewer);
+      } else {
+        at += chunk;
+      }
+    }
+  }
+  return steps;
+}
+
+/// A place in memory where there is one: what is tested here is not the disk.
+std::filesystem::path fast_place(const std::filesystem::path& otherwise) {
+  std::string pattern = "/dev/shm/belay-model-XXXXXX";
+  return mkdtemp(pattern.data()) == nullptr ? otherwise : std::filesystem::path{pattern};
+}
+
+} // namespace
+
+TEST_CASE("model: every answer and the final state are the model's",
+          "[storage][model][s5-170][s5-159][s5-166][s5-177][s5-370][s5-371][s5-372][s5-380]") {
+  const auto wanted = from_environment("BELAY_MODEL_OPS", 200'000);
+  const auto seed = from_environment("BELAY_MODEL_SEED", 830);
+  constexpr std::size_t steps_of_one = 8'000;
+  const tests::scratch_directory scratch;
+  const auto base = fast_place(scratch.path());
+  std::uint64_t done = 0;
+  for (std::uint64_t round = 0; done < wanted; ++round) {
+    std::mt19937_64 random{seed + round};
+    std::vector<std::uint64_t> steps(steps_of_one);
+    for (auto& step : steps) {
+      step = random();
+    }
+    trial run{base};
+    if (auto differs = run.run(steps)) {
+      const auto shortest = shrunk(steps, base);
+      std::string list;
+      for (const auto step : shortest) {
+        list += std::to_string(step) + " ";
+      }
+      FAIL_CHECK("seed " << seed + round << ": " << *differs << "\nshrunk to " << shortest.size()
+                         << " steps: " << list << "\n"
+                         << *trial{base}.run(shortest));
+      break;
+    }
+    done += run.operations();
+  }
+  std::filesystem::remove_all(base);
+  CHECK(done >= wanted);
+  WARN("operations compared: " << done);
+}
