@@ -1,5 +1,6 @@
 #include "storage/environment.hpp"
 
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -243,8 +244,26 @@ bool environment::nearly_full() const {
   MDB_stat stat{};
   check(mdb_env_info(env_, &info), "mdb_env_info");
   check(mdb_env_stat(env_, &stat), "mdb_env_stat");
-  const auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
-  return used / 100 * 100 > size_max_bytes_ / 100 * map_used_max_percent || disk_nearly_full();
+  const auto most = size_max_bytes_ / 100 * map_used_max_percent;
+  const auto pages = static_cast<std::uint64_t>(info.me_last_pgno) + 1;
+  // The file never shrinks: once it is large, what counts is how much of it is free.
+  return (pages * stat.ms_psize > most && (pages - free_pages()) * stat.ms_psize > most)
+         || disk_nearly_full();
+}
+
+std::uint64_t environment::free_pages() const {
+  // LMDB's own table 0 lists them: a count, then their numbers, for each transaction. A write
+  // transaction may not look there.
+  constexpr MDB_dbi free_table = 0;
+  const transaction txn{*this, transaction::mode::read};
+  std::uint64_t pages = 0;
+  cursor free{txn, free_table};
+  for (auto found = free.first(); found; found = free.next()) {
+    std::uint64_t count = 0;
+    std::memcpy(&count, free.value().data(), sizeof count);
+    pages += count;
+  }
+  return pages;
 }
 
 transaction::transaction(const environment& env, mode how) : env_{env} {

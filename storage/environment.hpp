@@ -35,6 +35,9 @@ public:
   /// Waits until a file and its directory's entry are on disk. Throws `error{fault}`.
   void sync_file(const std::filesystem::path& path) const;
 
+  /// Pages inside the data file that are free, counted in a read transaction of its own.
+  [[nodiscard]] std::uint64_t free_pages() const;
+
   /// Whether the map or the disk has so little room that new work is refused.
   [[nodiscard]] bool nearly_full() const;
   /// Whether the disk has less than `free_min_bytes` left.

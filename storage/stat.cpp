@@ -33,30 +33,13 @@ int note_reader(const char* text, void* to) {
 
 } // namespace
 
-namespace {
-
-/// LMDB's own table 0 lists the free pages: a count, then their numbers, for each transaction.
-std::uint64_t free_pages(const transaction& txn) {
-  constexpr MDB_dbi free_table = 0;
-  std::uint64_t pages = 0;
-  cursor free{txn, free_table};
-  for (auto found = free.first(); found; found = free.next()) {
-    std::uint64_t count = 0;
-    std::memcpy(&count, free.value().data(), sizeof count);
-    pages += count;
-  }
-  return pages;
-}
-
-} // namespace
-
 std::uint64_t store::used_bytes() const {
-  const transaction txn{impl_->env, transaction::mode::read};
   MDB_envinfo info{};
   MDB_stat pages{};
   storage::check(mdb_env_info(impl_->env.handle(), &info), "mdb_env_info");
   storage::check(mdb_env_stat(impl_->env.handle(), &pages), "mdb_env_stat");
-  return (static_cast<std::uint64_t>(info.me_last_pgno) + 1 - free_pages(txn)) * pages.ms_psize;
+  return (static_cast<std::uint64_t>(info.me_last_pgno) + 1 - impl_->env.free_pages())
+         * pages.ms_psize;
 }
 
 store_stat store::stat() const {
@@ -78,7 +61,7 @@ store_stat store::stat() const {
     result.records[name] = table.ms_entries;
   }
   result.blobs = result.records["blob"];
-  result.free_pages = free_pages(txn);
+  result.free_pages = impl_->env.free_pages();
   result.used_bytes = result.file_bytes - result.free_pages * result.page_bytes;
   struct statvfs fs {};
   if (statvfs(impl_->opts.directory.c_str(), &fs) == 0) {

@@ -192,12 +192,11 @@ answer model::run(const claim_request& x) {
       one->first_owner = x.holder.name;
       one->first_fence = one->fence;
     }
-    one->lease = held_lease{x.holder.name, x.holder.incarnation, one->fence, now_ + x.ttl,
-                            now_ + x.ttl};
+    one->lease
+      = held_lease{x.holder.name, x.holder.incarnation, one->fence, now_ + x.ttl, now_ + x.ttl};
     say(*one, event_types::started);
     claimed row;
-    row.held = {one->row,   one->what.id, x.holder,     {},
-                one->fence, now_,         now_ + x.ttl};
+    row.held = {one->row, one->what.id, x.holder, {}, one->fence, now_, now_ + x.ttl};
     row.attempt = one->attempt;
     row.interruptions = one->interruptions;
     row.cancel_requested = one->cancel;
@@ -457,8 +456,8 @@ void model::settle_ends() {
     auto& x = rows.at(ended_.front());
     ended_.pop_front();
     for (auto& [row, one] : rows) {
-      if (one.state == process_state::waiting && one.wait && one.wait->until.kind == wait_kind::child
-          && one.wait->until.name == x.what.id) {
+      if (one.state == process_state::waiting && one.wait
+          && one.wait->until.kind == wait_kind::child && one.wait->until.name == x.what.id) {
         resume(one);
       }
     }
@@ -584,8 +583,7 @@ answer model::run(const cancel_request& x) {
   one->kill = one->kill || x.kill;
   if (one->lease) {
     receipt.holder = {one->lease->owner, one->lease->incarnation};
-  } else if (one->state == process_state::waiting
-             && one->wait->until.kind == wait_kind::closing) {
+  } else if (one->state == process_state::waiting && one->wait->until.kind == wait_kind::closing) {
     cancel_awaited(*one, x.reason);
   } else {
     end(*one, ended_by(outcome_kind::cancelled), one->fence);
@@ -837,8 +835,8 @@ answer model::run(const settle_wake_request& x) {
       if (!taken) {
         return no(ec::wrong_state);
       }
-      one.state = one.attempts >= model_wake_attempts_max ? wake_state::undeliverable
-                                                          : wake_state::pending;
+      one.state
+        = one.attempts >= model_wake_attempts_max ? wake_state::undeliverable : wake_state::pending;
       one.next_at = now_ + storage::rules::wake_pause(one.attempts - 1);
       one.token = 0;
       return done{1};
@@ -938,8 +936,7 @@ answer model::run(const compact_request& x) {
     if (key.first >= x.before || count >= x.max) {
       break;
     }
-    fence_floor
-      = std::max(fence_floor, static_cast<std::uint64_t>(tombstones.at(id).fence));
+    fence_floor = std::max(fence_floor, static_cast<std::uint64_t>(tombstones.at(id).fence));
     tombstones.erase(id);
     ++count;
   }

@@ -32,14 +32,14 @@ public:
   operation next() {
     // Weights: what moves processes on comes often, what ends or forgets them seldom.
     static const std::vector<std::pair<int, operation (generator::*)()>> choices{
-      {14, &generator::enroll},   {14, &generator::claim},    {8, &generator::renew},
-      {3, &generator::release},   {14, &generator::append},   {14, &generator::complete},
-      {3, &generator::cancel},    {1, &generator::enlist},    {1, &generator::make_void},
-      {6, &generator::expire},    {9, &generator::park},      {4, &generator::observe},
-      {1, &generator::transfer},  {1, &generator::forget},    {2, &generator::retarget},
-      {5, &generator::take},      {5, &generator::settle_wake}, {2, &generator::reference},
-      {3, &generator::settle},    {1, &generator::abandon},   {3, &generator::requeue},
-      {2, &generator::again},     {2, &generator::prune},     {1, &generator::compact}};
+      {14, &generator::enroll},  {14, &generator::claim},      {8, &generator::renew},
+      {3, &generator::release},  {14, &generator::append},     {14, &generator::complete},
+      {3, &generator::cancel},   {1, &generator::enlist},      {1, &generator::make_void},
+      {6, &generator::expire},   {9, &generator::park},        {4, &generator::observe},
+      {1, &generator::transfer}, {1, &generator::forget},      {2, &generator::retarget},
+      {5, &generator::take},     {5, &generator::settle_wake}, {2, &generator::reference},
+      {3, &generator::settle},   {1, &generator::abandon},     {3, &generator::requeue},
+      {2, &generator::again},    {2, &generator::prune},       {1, &generator::compact}};
     static const int total = [] {
       int sum = 0;
       for (const auto& choice : choices) {
@@ -136,8 +136,8 @@ private:
     if (chance(5) && incarnation > 1) {
       --incarnation;
     }
-    return claim_request{{name, incarnation}, {"fake"}, {}, static_cast<std::uint32_t>(1 + below(4)),
-                         model_ttl};
+    return claim_request{
+      {name, incarnation}, {"fake"}, {}, static_cast<std::uint32_t>(1 + below(4)), model_ttl};
   }
 
   operation renew() {
@@ -446,8 +446,8 @@ private:
       const auto expected = gist(model_.apply(batch[i], now_));
       const auto got = gist(real.answers[i]);
       if (expected != got) {
-        return "operation " + std::to_string(batch[i].index()) + " at "
-               + std::to_string(now_) + "\n  expected " + expected + "\n  got      " + got;
+        return "operation " + std::to_string(batch[i].index()) + " at " + std::to_string(now_)
+               + "\n  expected " + expected + "\n  got      " + got;
       }
       model_.learn(real.answers[i]);
       if (const auto* rows = std::get_if<claimed_list>(&real.answers[i])) {
@@ -474,8 +474,8 @@ private:
       const auto page = store_->events_after(x.what.id, 0, 1'000);
       for (std::size_t i = 0; i < page->events.size(); ++i) {
         if (page->events[i].type != x.events[i]) {
-          return "event " + std::to_string(i + 1) + " of " + x.what.id + ": expected "
-                 + x.events[i] + ", got " + page->events[i].type;
+          return "event " + std::to_string(i + 1) + " of " + x.what.id + ": expected " + x.events[i]
+                 + ", got " + page->events[i].type;
         }
       }
     }
