@@ -157,10 +157,24 @@ std::string join(const texts& words) {
   return text;
 }
 
+/// Returns a basic string of TOML.
 std::string quoted(const std::string& text) {
-  std::ostringstream out;
-  out << toml::value<std::string>{text};
-  return out.str();
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      result += "\\u00";
+      result += digits[byte >> 4U];
+      result += digits[byte & 0x0FU];
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -337,6 +351,9 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   if (!parsed || parsed->size() != 1
       || (wants_text && !(*parsed)["x"].is_string() && !(*parsed)["x"].is_integer())) {
     parsed = parse(quoted(value));
+  }
+  if (!parsed) {
+    throw bad_setting{origin + ": " + name + ": the value is not UTF-8 text"};
   }
   set_key(to, name, *(*parsed)["x"].node(), origin);
 }

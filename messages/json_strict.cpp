@@ -20,7 +20,9 @@ checked<nlohmann::json> parse_json_strict(std::string_view text) {
                && !keys.back().insert(value.get<std::string>()).second && fault.empty()) {
       fault = "the key " + shortened(value) + " stands twice in one object";
     }
-    if (static_cast<std::size_t>(depth) > json_depth_max) {
+    const auto begins
+      = what == json::parse_event_t::object_start || what == json::parse_event_t::array_start;
+    if (static_cast<std::size_t>(depth) + (begins ? 1 : 0) > json_depth_max) {
       throw std::length_error{"nested deeper than " + std::to_string(json_depth_max) + " levels"};
     }
     return true;
@@ -34,6 +36,8 @@ checked<nlohmann::json> parse_json_strict(std::string_view text) {
   } catch (const json::parse_error& x) {
     return refusal{ec::bad_request, "not JSON at byte " + std::to_string(x.byte) + " of "
                                       + std::to_string(text.size())};
+  } catch (const json::exception&) {
+    return refusal{ec::bad_request, "a number in it is too large"};
   } catch (const std::length_error& x) {
     return refusal{ec::bad_request, x.what()};
   }

@@ -139,7 +139,7 @@ void read_labels(const json& text, registration& x) {
   }
   for (const auto& [key, value] : found->items()) {
     if (!value.is_string()) {
-      fail("labels." + key, value, "a string");
+      fail("labels." + shortened(json(key)), value, "a string");
     }
     x.labels[key] = value.get<std::string>();
   }

@@ -55,7 +55,7 @@ std::optional<refusal> validate(const std::string& field, const json& selector, 
   if (type == "template" && has_only(selector, {"type", "template", "fields"})
       && selector["template"].is_string() && selector["fields"].is_object()) {
     for (const auto& [name, inner] : selector["fields"].items()) {
-      if (auto no = validate(field + ".fields." + name, inner, depth + 1)) {
+      if (auto no = validate(field + ".fields." + shortened(json(name)), inner, depth + 1)) {
         return no;
       }
     }

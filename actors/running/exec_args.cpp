@@ -163,7 +163,8 @@ checked<exec_args> read_exec_args(const nlohmann::json& text, const exec_options
 resolution resolve(const exec_args& args, const run_info& info, const exec_options& options) {
   resolved_program result;
   result.environment = make_environment(args, info);
-  if (!args.cwd.empty() && !std::filesystem::is_directory(args.cwd)) {
+  std::error_code unknown; // A path that is too long is not there either.
+  if (!args.cwd.empty() && !std::filesystem::is_directory(args.cwd, unknown)) {
     return make_failure(failure_class::execution, "cwd_not_found",
                         "the working directory '" + args.cwd + "' is not there", false);
   }
