@@ -8,6 +8,8 @@
 #include "tests/support/scratch_directory.hpp"
 
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 using namespace belay;
 using namespace std::chrono_literals;
@@ -103,7 +105,29 @@ struct node_fixture : tests::deterministic_system {
     return static_cast<std::size_t>(std::count(types.begin(), types.end(), type));
   }
 
-  /// The lease under which a process runs now, as a worker would present it.
+  /// The lease under which a process runs now: what its worker was granted.
+  lease to_lease(const std::string& id) {
+    const auto x = view(id);
+    REQUIRE(x.state == process_state::running);
+    // The store hands out random bits in order: a token is two of them.
+    lease held{x.row, id, x.holder, {}, x.fence, 0, x.lease_expires_at};
+    const auto exported = [this] {
+      std::ostringstream out;
+      store->export_lines(out);
+      return out.str();
+    }();
+    std::istringstream lines{exported};
+    for (std::string line; std::getline(lines, line);) {
+      const auto text = nlohmann::json::parse(line);
+      if (text.contains("process") && text["process"]["id"] == id) {
+        held.token.high = text["process"]["lease"]["token_high"].get<std::uint64_t>();
+        held.token.low = text["process"]["lease"]["token_low"].get<std::uint64_t>();
+      }
+    }
+    return held;
+  }
+
+  /// Takes a row as a worker of another name would.
   lease steal(const std::string& name, std::uint32_t max = 1) {
     auto rows
       = ask<claimed_list>(to.registry, atom::claim_v, owner{name, 1},
@@ -568,4 +592,166 @@ TEST_CASE_METHOD(node_fixture, "node: every actor answers a snapshot", "[actors]
   CHECK(json(ask<std::string>(to.watcher, atom::snapshot_v)).at("actor") == "watcher");
   CHECK(json(ask<std::string>(to.reader, atom::snapshot_v)).at("actor") == "reader");
   CHECK(json(ask<std::string>(node, atom::snapshot_v)).at("tools") == nlohmann::json{"fake"});
+}
+
+// -- what the registry does for sessions, operators and projections
+// ---------------------------------
+
+TEST_CASE_METHOD(node_fixture, "signals: a parked process goes on in the slot that is free",
+                 "[actors][wait][s5-246]") {
+  auto x = tests::make_declaring("a", {"signal.go"});
+  x.kind = "fake";
+  enroll(x);
+  REQUIRE(tool.runs.size() == 1);
+  // A run that parks itself: by the lease it was given.
+  const auto held = to_lease("a");
+  REQUIRE(ask<park_receipt>(to.registry, atom::park_v, held,
+                            wait_condition{wait_kind::signal, "go", 1, 0}));
+  run();
+  CHECK(word("a") == "waiting");
+  REQUIRE(
+    ask<event>(to.registry, atom::append_v, append_request{"a", "signal.go", "1", "", false, {}}));
+  run();
+  CHECK(word("a") == "running");
+  CHECK(view("a").attempt == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "timers: a parked process is woken by the clock", "[actors][wait]") {
+  enroll(tests::make_registration("a"));
+  REQUIRE(ask<park_receipt>(
+    to.registry, atom::park_v, to_lease("a"),
+    wait_condition{wait_kind::timer, "", 0, store->get("a")->updated_at + 3'600'000}));
+  run();
+  advance(std::chrono::minutes{59});
+  CHECK(word("a") == "waiting");
+  advance(std::chrono::minutes{2});
+  CHECK(word("a") == "running");
+}
+
+TEST_CASE_METHOD(node_fixture, "watcher: the next event of a type, and none after the end",
+                 "[actors][watch][s5-6][s5-219][s5-221][s5-223][s5-227][s5-238]") {
+  enroll(tests::make_declaring("a", {"step"}));
+  caf::scoped_actor first{sys};
+  caf::scoped_actor second{sys};
+  auto one
+    = first->request(to.watcher, std::chrono::seconds{3'600}, atom::follow_v, process_id{"a"},
+                     std::string{"step"}, event_seq{0}, duration_ms{50'000});
+  auto two
+    = second->request(to.watcher, std::chrono::seconds{3'600}, atom::follow_v, process_id{"a"},
+                      std::string{"step"}, event_seq{0}, duration_ms{50'000});
+  run();
+  CHECK_FALSE(first->has_next_message());
+  REQUIRE(ask<event>(to.registry, atom::append_v, append_request{"a", "step", "1", "", false, {}}));
+  run();
+  event_seq got = 0;
+  event_seq same = 0;
+  one.receive([&](event& x) { got = x.seq; }, [](const caf::error&) { FAIL("no event"); });
+  two.receive([&](event& x) { same = x.seq; }, [](const caf::error&) { FAIL("no event"); });
+  CHECK(got == 3);
+  CHECK(same == 3);
+  // One that was there before is not told again; an unknown process is refused.
+  caf::scoped_actor early{sys};
+  auto none = early->request(to.watcher, std::chrono::seconds{3'600}, atom::follow_v,
+                             process_id{"a"}, std::string{"step"}, event_seq{3}, duration_ms{500});
+  advance(std::chrono::milliseconds{600});
+  auto ended = ec::none;
+  none.receive([](event&) {}, [&](const caf::error& x) { ended = to_refusal(x).code; });
+  CHECK(ended == ec::timed_out);
+  const auto unknown = ask<event>(to.watcher, atom::follow_v, process_id{"x"}, std::string{"step"},
+                                  event_seq{0}, duration_ms{0});
+  CHECK(unknown.why().code == ec::unknown_process);
+  caf::scoped_actor third{sys};
+  auto late
+    = third->request(to.watcher, std::chrono::seconds{3'600}, atom::follow_v, process_id{"a"},
+                     std::string{"step"}, event_seq{3}, duration_ms{50'000});
+  run();
+  tool.last().finish(make_success("1"));
+  run();
+  auto why = ec::none;
+  late.receive([](event&) {}, [&](const caf::error& x) { why = to_refusal(x).code; });
+  CHECK(why == ec::already_terminal);
+}
+
+TEST_CASE_METHOD(node_fixture, "watcher: a session's wake is told by push", "[actors][watch]") {
+  auto x = tests::make_declaring("a", {"step"});
+  x.event_types.front().wake = "{}";
+  x.wake_session = "s";
+  enroll(x);
+  caf::scoped_actor receiver{sys};
+  auto waits = receiver->request(to.watcher, std::chrono::seconds{3'600}, atom::wakes_v,
+                                 std::string{"s"}, duration_ms{50'000});
+  run();
+  CHECK_FALSE(receiver->has_next_message());
+  REQUIRE(ask<event>(to.registry, atom::append_v, append_request{"a", "step", "1", "", false, {}}));
+  run();
+  std::uint64_t there = 0;
+  waits.receive([&](done& answer) { there = answer.count; }, [](const caf::error&) {});
+  CHECK(there == 1);
+  const auto got = ask<wake_list>(to.registry, atom::wakes_v, take_wakes_request{"s", 5, 1'000});
+  REQUIRE(got);
+  CHECK(got->wakes.size() == 1);
+}
+
+TEST_CASE_METHOD(node_fixture, "waiters: many on one process, each is told once",
+                 "[actors][watch][s5-11][s5-153][s5-239][s5-A8]") {
+  enroll(tests::make_registration("a"));
+  std::vector<std::unique_ptr<caf::scoped_actor>> waiters;
+  std::vector<std::string> outcomes;
+  for (int i = 0; i < 50; ++i) {
+    waiters.push_back(std::make_unique<caf::scoped_actor>(sys));
+    auto& me = *waiters.back();
+    me->send(to.watcher, atom::wait_v, process_id{"a"}, duration_ms{50'000});
+  }
+  run();
+  tool.last().finish(make_success("7"));
+  run();
+  for (auto& me : waiters) {
+    REQUIRE((*me)->has_next_message());
+    (*me)->receive([&](outcome_view& x) { outcomes.push_back(x.outcome_json); });
+    CHECK_FALSE((*me)->has_next_message());
+  }
+  CHECK(outcomes.size() == 50);
+  CHECK(std::all_of(outcomes.begin(), outcomes.end(),
+                    [&](const auto& x) { return x == outcomes.front(); }));
+}
+
+TEST_CASE_METHOD(node_fixture, "children: a running child is told when its parent ends",
+                 "[actors][cancel]") {
+  enroll(tests::make_registration("p"));
+  auto child = tests::make_registration("c");
+  child.parent = "p";
+  enroll(child);
+  REQUIRE(tool.runs.size() == 2);
+  tool.runs.front()->finish(make_success("1"));
+  run();
+  CHECK(tool.last().cancels == 1);
+  CHECK(word("c") == "cancelled");
+}
+
+TEST_CASE_METHOD(node_fixture, "process: a worker without the tool gives the row back unrun",
+                 "[actors][process][s5-262]") {
+  enroll(tests::make_registration("a", "other"));
+  const auto rows
+    = ask<claimed_list>(to.registry, atom::claim_v, owner{"elsewhere", 1},
+                        std::vector<std::string>{"other"}, std::vector<std::string>{}, 1U);
+  REQUIRE(rows);
+  REQUIRE(rows->items.size() == 1);
+  REQUIRE(ask<done>(to.registry, atom::release_v, rows->items.front().held)->count == 1);
+  CHECK(word("a") == "ready");
+  CHECK(view("a").attempt == 0);
+  CHECK(view("a").first_owner.name.empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "reader: everything it answers is there from afar",
+                 "[actors][reader][s5-1]") {
+  enroll(tests::make_declaring("a", {"step"}));
+  CHECK(ask<event_page>(to.reader, atom::recent_v, process_id{"a"}, 1U)->events.size() == 1);
+  CHECK(*ask<std::uint64_t>(to.reader, atom::count_v, process_id{"a"},
+                            std::string{"process.started"}, event_seq{9})
+        == 1);
+  CHECK(ask<change_page>(to.reader, atom::changes_v, std::uint64_t{0}, 10U)->changes.size() == 1);
+  CHECK(ask<process_counts>(to.reader, atom::reference_v)->by_state.at("fake") == 1);
+  CHECK(ask<wake_list>(to.reader, atom::wakes_v, wakes_query{})->wakes.empty());
+  CHECK(ask<check_report>(to.reader, atom::check_v)->findings.empty());
+  CHECK_FALSE(ask<change_page>(to.reader, atom::changes_v, std::uint64_t{0}, 0U));
 }
