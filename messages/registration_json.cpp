@@ -139,7 +139,9 @@ void read_labels(const json& text, registration& x) {
   }
   for (const auto& [key, value] : found->items()) {
     if (!value.is_string()) {
-      fail("labels." + shortened(json(key)), value, "a string");
+      // Escaped and short, but without its quotes.
+      const auto shown = shortened(json(key));
+      fail("labels." + shown.substr(1, shown.size() - 2), value, "a string");
     }
     x.labels[key] = value.get<std::string>();
   }

@@ -70,6 +70,16 @@ void sync_directory(const std::filesystem::path& path) {
   close(fd);
 }
 
+/// Makes a new directory outlive a power cut: its name stands in its parent, and so on up.
+void sync_ancestors(const std::filesystem::path& path) {
+  for (auto x = path; x.has_relative_path();) {
+    x = x.parent_path();
+    if (access(x.c_str(), R_OK) == 0) {
+      sync_directory(x);
+    }
+  }
+}
+
 MDB_val to_val(std::string_view x) {
   // LMDB reads through this pointer only.
   return {x.size(), const_cast<char*>(x.data())};
@@ -174,6 +184,7 @@ void environment::open(const options& opts) {
     unusable(directory_, "this program has it open already");
   }
   const auto path = directory_ / "belay.mdb";
+  const auto fresh = !std::filesystem::exists(path);
   try {
     check(mdb_env_create(&env_), "mdb_env_create");
     check(mdb_env_set_mapsize(env_, opts.size_max_bytes), "mdb_env_set_mapsize");
@@ -194,6 +205,9 @@ void environment::open(const options& opts) {
       int dead = 0;
       check(mdb_reader_check(env_, &dead), "mdb_reader_check");
       sync_directory(directory_);
+      if (fresh) {
+        sync_ancestors(directory_);
+      }
     }
   } catch (...) {
     mdb_env_close(env_);

@@ -150,7 +150,7 @@ struct node_fixture : tests::deterministic_system {
 } // namespace
 
 TEST_CASE_METHOD(node_fixture, "node: a registered process runs and its outcome is recorded",
-                 "[actors][node]") {
+                 "[actors][node][s5-59][s5-241][s5-269]") {
   enroll(make_registration("a"));
   REQUIRE(tool.runs.size() == 1);
   CHECK(word("a") == "running");
@@ -200,7 +200,7 @@ TEST_CASE_METHOD(node_fixture, "node: a wait ends at its deadline and an unknown
 }
 
 TEST_CASE_METHOD(node_fixture, "node: a follower sees each event once and in order",
-                 "[actors][watch]") {
+                 "[actors][watch][s5-155]") {
   enroll(make_registration("a"));
   tool.last().callbacks.emit("step", "{\"n\":1}");
   run();
@@ -219,7 +219,8 @@ TEST_CASE_METHOD(node_fixture, "node: a follower sees each event once and in ord
   CHECK(page->terminal);
 }
 
-TEST_CASE_METHOD(node_fixture, "sweeper: never holds more rows than slots", "[actors][sweeper]") {
+TEST_CASE_METHOD(node_fixture, "sweeper: never holds more rows than slots",
+                 "[actors][sweeper][s5-242][s5-289][s5-244][s5-283]") {
   for (const auto* id : {"a", "b", "c", "d"}) {
     enroll(make_registration(id));
   }
@@ -310,7 +311,7 @@ TEST_CASE_METHOD(node_fixture,
 }
 
 TEST_CASE_METHOD(node_fixture, "process: lease loss stops the run and writes nothing",
-                 "[actors][lease]") {
+                 "[actors][lease][s5-270]") {
   enroll(make_registration("a"));
   auto& first = tool.last();
   const auto fence = view("a").fence;
@@ -329,7 +330,7 @@ TEST_CASE_METHOD(node_fixture, "process: lease loss stops the run and writes not
 }
 
 TEST_CASE_METHOD(node_fixture, "process: a result that comes after the lease was lost is dropped",
-                 "[actors][lease]") {
+                 "[actors][lease][s5-271][s5-267]") {
   enroll(make_registration("a"));
   auto& first = tool.last();
   auto late = first.callbacks;
@@ -344,7 +345,7 @@ TEST_CASE_METHOD(node_fixture, "process: a result that comes after the lease was
 }
 
 TEST_CASE_METHOD(node_fixture, "cancel: a running process is asked and ends cancelled",
-                 "[actors][cancel]") {
+                 "[actors][cancel][s5-74][s5-76][s5-307]") {
   enroll(make_registration("a"));
   const auto receipt
     = ask<cancel_receipt>(to.registry, atom::cancel_v, cancel_request{"a", "enough", false});
@@ -381,7 +382,7 @@ TEST_CASE_METHOD(node_fixture, "kill: ends a run at once", "[actors][cancel]") {
 }
 
 TEST_CASE_METHOD(node_fixture, "cancel: a row that nobody runs is cancelled in the same write",
-                 "[actors][cancel]") {
+                 "[actors][cancel][s5-278]") {
   auto later = make_registration("later");
   later.due_at = time().wall() + 3'600'000;
   enroll(later);
@@ -431,7 +432,7 @@ TEST_CASE_METHOD(node_fixture, "process: a retryable failure is tried again afte
 }
 
 TEST_CASE_METHOD(node_fixture, "clock: an hour's jump of the wall clock changes no lease",
-                 "[actors][clock]") {
+                 "[actors][clock][s5-A3][s5-392][s5-383]") {
   enroll(make_registration("a"));
   const auto fence = view("a").fence;
   for (const auto jump : {3'600'000, -7'200'000}) {
@@ -444,7 +445,7 @@ TEST_CASE_METHOD(node_fixture, "clock: an hour's jump of the wall clock changes 
 }
 
 TEST_CASE_METHOD(node_fixture, "clock: time does not go back over a restart",
-                 "[actors][clock][restart]") {
+                 "[actors][clock][restart][s5-383]") {
   enroll(make_registration("a"));
   tool.last().finish(make_success("1"));
   run();
@@ -459,7 +460,7 @@ TEST_CASE_METHOD(node_fixture, "clock: time does not go back over a restart",
 }
 
 TEST_CASE_METHOD(node_fixture, "node: what a crashed incarnation ran is run again at once",
-                 "[actors][restart]") {
+                 "[actors][restart][s5-386]") {
   enroll(make_registration("a"));
   const auto fence = view("a").fence;
   crash();
@@ -503,7 +504,7 @@ TEST_CASE_METHOD(node_fixture, "node: an owner-bound process is never run by ano
 }
 
 TEST_CASE_METHOD(node_fixture, "drain: waits for what runs and claims nothing new",
-                 "[actors][drain]") {
+                 "[actors][drain][s5-275][s5-285]") {
   for (const auto* id : {"a", "b", "c"}) {
     enroll(make_registration(id));
   }
@@ -537,7 +538,7 @@ TEST_CASE_METHOD(node_fixture, "drain: what still runs at the end is released, n
 }
 
 TEST_CASE_METHOD(node_fixture, "node: a client of another protocol version is refused",
-                 "[actors][node]") {
+                 "[actors][node][s5-137]") {
   const auto refused = ask<welcome>(node, atom::hello_v, protocol_version + 1, std::string{"new"});
   REQUIRE_FALSE(refused);
   CHECK(refused.why().code == ec::protocol_mismatch);
@@ -560,7 +561,7 @@ TEST_CASE_METHOD(node_fixture, "registry: one bad item refuses its whole message
 }
 
 TEST_CASE_METHOD(node_fixture, "registry: a worker that goes down loses its leases at once",
-                 "[actors][registry]") {
+                 "[actors][registry][s5-386]") {
   enroll(make_registration("x"));
   enroll(make_registration("y"));
   enroll(make_registration("a"));
@@ -629,7 +630,7 @@ TEST_CASE_METHOD(node_fixture, "timers: a parked process is woken by the clock",
 }
 
 TEST_CASE_METHOD(node_fixture, "watcher: the next event of a type, and none after the end",
-                 "[actors][watch][s5-6][s5-219][s5-221][s5-223][s5-227][s5-238]") {
+                 "[actors][watch][s5-6][s5-221][s5-223][s5-227][s5-238]") {
   enroll(tests::make_declaring("a", {"step"}));
   caf::scoped_actor first{sys};
   caf::scoped_actor second{sys};

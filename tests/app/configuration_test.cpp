@@ -112,3 +112,16 @@ TEST_CASE_METHOD(file_fixture, "configuration: every mistake is named with what 
   CHECK(refused("", {"worker.slots"}).find("expected KEY=VALUE") != std::string::npos);
   CHECK(refused("", {"worker.slots=many"}).find("--set: worker.slots") == 0);
 }
+
+TEST_CASE("configuration: a lease outlives two missed renewals or is refused",
+          "[app][config][s5-156][s5-157][s5-158]") {
+  const auto load = [](std::vector<std::string> flags) {
+    return load_configuration(std::nullopt, no_environment, flags);
+  };
+  CHECK(load({})->lease_ttl == 30'000);
+  CHECK(load({})->lease_renew_interval == 10'000);
+  CHECK(load({"lease.ttl=3s", "lease.renew_interval=1s"}));
+  CHECK_FALSE(load({"lease.ttl=2999ms", "lease.renew_interval=1s"}));
+  CHECK_FALSE(load({"lease.ttl=0s"}));
+  CHECK_FALSE(load({"lease.renew_interval=0s"}));
+}

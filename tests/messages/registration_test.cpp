@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 using namespace belay;
 
@@ -35,7 +36,7 @@ TEST_CASE("registration: the example of the README reads as it is written", "[me
   CHECK(x->labels.at("team") == "x");
 }
 
-TEST_CASE("registration: canonical text and hash are pinned", "[messages][golden]") {
+TEST_CASE("registration: canonical text and hash are pinned", "[messages][golden][s5-203]") {
   const auto x = parse(R"({"id": "a", "input": {"type": "tool_call", "tool": "echo", "args":
     {"b": 1, "a": [true, null, 1.5, "ä"]}}})");
   REQUIRE(x);
@@ -111,4 +112,44 @@ TEST_CASE("registration: without a default the rule has to be said", "[messages]
   const auto x = parse_registration(json, std::nullopt);
   REQUIRE_FALSE(x);
   CHECK(x.why().text.find("rule: missing") == 0);
+}
+
+TEST_CASE("registration: what is not said leaves no trace in the hash, any other word does",
+          "[messages][s5-207][s5-208][s5-136]") {
+  const nlohmann::json plain{{"id", "a"}, {"input", {{"type", "tool_call"}, {"tool", "t"}}}};
+  const auto hash = [](const nlohmann::json& text) {
+    const auto x = parse_registration(text, recovery_rule::rerunnable);
+    REQUIRE(x);
+    return hash_hex(canonical_text(*x));
+  };
+  auto same = plain;
+  same["attempts_max"] = 0;
+  same["events"] = nlohmann::json::array();
+  same["observers"] = nlohmann::json::array();
+  same["origin"] = {{"by", "host"}};
+  same["label"] = "";
+  CHECK(hash(same) == hash(plain));
+  std::set<std::string> hashes{hash(plain)};
+  const std::vector<nlohmann::json> changes{
+    {{"attempts_max", 1}},
+    {{"events", {{{"type", "step"}}}}},
+    {{"parent", {{"id", "p"}}}},
+    {{"parent", {{"id", "p"}, {"close", "await"}}}},
+    {{"wake", "s"}},
+    {{"observers", {"s"}}},
+    {{"origin", {{"by", "s"}}}},
+    {{"origin", {{"cause", {{"n", 1}}}}}},
+    {{"label", "l"}},
+    {{"definition", "d"}},
+    {{"events", {{{"type", "step"}, {"schema", false}}}}},
+    {{"events", {{{"type", "step"}, {"wake", nlohmann::json::object()}}}}}};
+  for (const auto& change : changes) {
+    auto text = plain;
+    text.update(change);
+    CHECK(hashes.insert(hash(text)).second);
+    const auto x = parse_registration(text, recovery_rule::rerunnable);
+    CHECK(registration_from_canonical(canonical_text(*x)) == *x);
+    text["unknown"] = 1;
+    CHECK_FALSE(parse_registration(text, recovery_rule::rerunnable));
+  }
 }

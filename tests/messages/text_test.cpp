@@ -118,7 +118,7 @@ void round_trip(caf::actor_system& system, T x) {
 
 } // namespace
 
-TEST_CASE("wire: every message type survives the way", "[messages][wire]") {
+TEST_CASE("wire: every message type survives the way", "[messages][wire][s5-135]") {
   caf::actor_system_config config;
   add_messages(config);
   caf::actor_system system{config};

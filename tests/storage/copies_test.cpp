@@ -153,7 +153,7 @@ TEST_CASE_METHOD(copies_fixture, "read only: beside a running store, and it writ
 }
 
 TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and brought up",
-                 "[storage][copies]") {
+                 "[storage][copies][s5-211]") {
   enroll(make_registration("a"));
   enroll(make_registration("b"));
   apply<completion>(complete_request{claim_one(), make_success("1")});

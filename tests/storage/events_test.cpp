@@ -222,7 +222,7 @@ TEST_CASE_METHOD(wake_fixture, "wakes: in order per process, processes beside ea
 
 TEST_CASE_METHOD(wake_fixture,
                  "wakes: one that was not settled is taken again, the old token is void",
-                 "[storage][s5-351][s5-352][s5-357][s5-377]") {
+                 "[storage][s5-351][s5-352][s5-357][s5-377][s5-354]") {
   enroll(waking("a", {plain_wake("step")}));
   append("a", "step");
   const auto lost = take().front();

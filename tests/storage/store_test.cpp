@@ -16,7 +16,7 @@ using tests::store_fixture;
 using tests::ttl;
 
 TEST_CASE_METHOD(store_fixture, "register: the same again is unchanged and another hash refused",
-                 "[storage][register]") {
+                 "[storage][register][s5-2][s5-309][s5-255]") {
   enroll(make_registration("a"));
   const auto again = apply<registered_list>(register_request{{make_registration("a")}});
   CHECK_FALSE(again.items.front().created);
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(store_fixture, "claim: only the queues that were asked for", "[
 }
 
 TEST_CASE_METHOD(store_fixture, "lease: counts as expired exactly at its expiry",
-                 "[storage][lease]") {
+                 "[storage][lease][s5-149]") {
   enroll(make_registration("a"));
   const auto held = claim_one();
   now = held.expires_at - 1;
@@ -92,7 +92,7 @@ TEST_CASE_METHOD(store_fixture, "lease: counts as expired exactly at its expiry"
 }
 
 TEST_CASE_METHOD(store_fixture, "lease: a renewed one is not swept at its first expiry",
-                 "[storage][lease]") {
+                 "[storage][lease][s5-23]") {
   enroll(make_registration("a"));
   const auto held = claim_one();
   now += 20'000;
@@ -104,7 +104,7 @@ TEST_CASE_METHOD(store_fixture, "lease: a renewed one is not swept at its first 
 }
 
 TEST_CASE_METHOD(store_fixture, "lease: any wrong part of it is refused and writes nothing",
-                 "[storage][lease]") {
+                 "[storage][lease][s5-21][s5-22][s5-25][s5-148][s5-198]") {
   enroll(make_registration("a"));
   const auto held = claim_one();
   std::vector<lease> wrong(5, held);
@@ -125,7 +125,7 @@ TEST_CASE_METHOD(store_fixture, "lease: any wrong part of it is refused and writ
 }
 
 TEST_CASE_METHOD(store_fixture, "fence: rises with every grant, also over releases and restarts",
-                 "[storage][lease][restart]") {
+                 "[storage][lease][restart][s5-24][s5-368]") {
   enroll(make_registration("a"));
   std::uint64_t last = 0;
   for (int i = 0; i < 4; ++i) {
@@ -140,7 +140,7 @@ TEST_CASE_METHOD(store_fixture, "fence: rises with every grant, also over releas
 }
 
 TEST_CASE_METHOD(store_fixture, "complete: once, and the same again is said to be done",
-                 "[storage][complete]") {
+                 "[storage][complete][s5-150][s5-268][s5-175]") {
   enroll(make_registration("a"));
   const auto held = claim_one();
   CHECK(apply<completion>(complete_request{held, make_success("1")}).status
@@ -154,7 +154,7 @@ TEST_CASE_METHOD(store_fixture, "complete: once, and the same again is said to b
 }
 
 TEST_CASE_METHOD(store_fixture, "complete: retries grow, keep to their bound, and run out",
-                 "[storage][complete]") {
+                 "[storage][complete][s5-287]") {
   auto x = make_registration("a");
   x.retry = {4, 1'000, 10'000, 5'000};
   enroll(x);
@@ -321,7 +321,8 @@ TEST_CASE_METHOD(store_fixture, "blobs: long texts round trip and damage is noti
   CHECK_FALSE(store->check().empty());
 }
 
-TEST_CASE_METHOD(store_fixture, "restart: everything is there again", "[storage][restart]") {
+TEST_CASE_METHOD(store_fixture, "restart: everything is there again",
+                 "[storage][restart][s5-26][s5-129]") {
   enroll(make_declaring("a", {"step"}));
   apply<event>(append_request{"a", "step", "{}", "k", false, {}});
   const auto held = claim_one();
@@ -396,4 +397,32 @@ TEST_CASE("rules: the pause of a retry stays within a fifth of what was asked",
     const auto late = storage::rules::retry_pause(policy, 9, random);
     CHECK((late >= 48'000 && late <= 72'000));
   }
+}
+
+TEST_CASE_METHOD(store_fixture, "claim: of two in one transaction one wins",
+                 "[storage][claim][s5-393][s5-134]") {
+  enroll(make_registration("a"));
+  const auto both = apply_all(
+    {claim_request{{"w", 1}, {"fake"}, {}, 1, ttl}, claim_request{{"v", 1}, {"fake"}, {}, 1, ttl}});
+  CHECK(std::get<claimed_list>(both.answers[0]).items.size() == 1);
+  CHECK(std::get<claimed_list>(both.answers[1]).items.empty());
+  CHECK(store->get("a")->holder.name == "w");
+}
+
+TEST_CASE_METHOD(store_fixture, "long log: a cancel and the next of a type are found by index",
+                 "[storage][s5-A6][s5-78][s5-394]") {
+  enroll(make_declaring("a", {"step", "signal.go"}));
+  for (int i = 0; i < 200; ++i) {
+    std::vector<operation> batch;
+    for (int j = 0; j < 100; ++j) {
+      batch.push_back(append_request{"a", "step", "{}", "", false, {}});
+    }
+    static_cast<void>(apply_all(std::move(batch)));
+  }
+  CHECK(store->get("a")->last_seq == 20'001);
+  CHECK(*store->count_events("a", "signal.go", 20'001) == 0);
+  const auto seq = apply<event>(append_request{"a", "signal.go", "{}", "", false, {}}).seq;
+  CHECK((*store->event_after("a", "signal.go", 0))->seq == seq);
+  CHECK(apply<cancel_receipt>(cancel_request{"a", "why", false}).stage == cancel_stage::done);
+  CHECK(store->recent_events("a", 2)->events.size() == 2);
 }

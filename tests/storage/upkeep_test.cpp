@@ -357,7 +357,7 @@ TEST_CASE_METHOD(upkeep_fixture, "again: a finished process is registered anew, 
 // -- lists and the change feed --------------------------------------------------------------------
 
 TEST_CASE_METHOD(upkeep_fixture, "list: every filter",
-                 "[storage][s5-13][s5-45][s5-46][s5-146][s5-168][s5-19]") {
+                 "[storage][s5-13][s5-45][s5-46][s5-146][s5-168][s5-19][s5-147][s5-302]") {
   auto x = make_registration("a-1");
   x.originator = "s";
   x.label = "first";
@@ -615,7 +615,7 @@ TEST_CASE_METHOD(upkeep_fixture, "prune: a process whose wake is on its way stay
 // -- rules ----------------------------------------------------------------------------------------
 
 TEST_CASE("rules: a lease holds until just before its expiry and only as it is",
-          "[storage][s5-194][s5-195][s5-197][s5-199]") {
+          "[storage][s5-194][s5-195][s5-197][s5-199][s5-369]") {
   using namespace storage;
   const lease_record stored{3, 7, {1, 2}, fencing_token{5}, 100, 200};
   const rules::presented_lease mine{3, 7, {1, 2}, fencing_token{5}};

@@ -52,7 +52,7 @@ for_signal(const std::string& name, std::uint64_t ordinal, timestamp_ms deadline
 } // namespace
 
 TEST_CASE_METHOD(wait_fixture, "wait: a parked process holds nothing and goes on at its signal",
-                 "[storage][s5-12][s5-61][s5-173][s5-395]") {
+                 "[storage][s5-12][s5-61][s5-173][s5-395][s5-191][s5-297]") {
   enroll(make_declaring("a", {"signal.go"}));
   const auto held = claim_id("a");
   CHECK_FALSE(park(held, for_signal("go", 1)).woken);
@@ -124,7 +124,7 @@ TEST_CASE_METHOD(wait_fixture, "wait: timers and deadlines wake, also after a re
 }
 
 TEST_CASE_METHOD(wait_fixture, "wait: cancelling and abandoning end a waiting process at once",
-                 "[storage][wait]") {
+                 "[storage][wait][s5-306]") {
   for (const auto* id : {"a", "b", "c"}) {
     enroll(make_declaring(id, {"signal.go"}));
     park(claim_id(id), for_signal("go", 1, now + 60'000));

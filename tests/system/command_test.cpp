@@ -143,7 +143,7 @@ TEST_CASE_METHOD(node_fixture, "node: SIGTERM drains and a stopped node is said 
 }
 
 TEST_CASE_METHOD(node_fixture, "wait and follow: go on when the node is killed and started again",
-                 "[system][cli]") {
+                 "[system][cli][s5-240][s5-389]") {
   REQUIRE(node.ask({"start", "--id", "long", "exec", "--", "sleep", "1"}).code == 0);
   auto waited = std::async(std::launch::async, [this] { return node.ask({"wait", "long"}); });
   auto followed = std::async(std::launch::async, [this] {

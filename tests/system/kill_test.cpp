@@ -46,7 +46,7 @@ std::set<std::string> lines(const std::string& text) {
 } // namespace
 
 TEST_CASE("node: killed twenty times, every acknowledged process has one outcome",
-          "[system][kill]") {
+          "[system][kill][s5-381][s5-385]") {
   const tests::scratch_directory scratch;
   const auto marker = scratch.path().filename().string();
   const auto data = scratch.path() / "data";

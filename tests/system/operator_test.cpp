@@ -143,7 +143,8 @@ TEST_CASE("retention: old outcomes go by themselves", "[system][prune]") {
   CHECK(node.ask({"doctor"}).code == 0);
 }
 
-TEST_CASE_METHOD(operator_fixture, "by hand: complete, abandon, retry", "[system][operator][s5-55]") {
+TEST_CASE_METHOD(operator_fixture, "by hand: complete, abandon, retry",
+                 "[system][operator][s5-55]") {
   enroll(R"({"id": "ext", "input": {"type": "external", "metadata": {"n": 1}},)"
          R"( "rule": "externally_owned"})");
   CHECK(get("ext").at("state") == "external");
@@ -157,10 +158,9 @@ TEST_CASE_METHOD(operator_fixture, "by hand: complete, abandon, retry", "[system
         == 2);
   CHECK(get("ext").at("outcome").at("value").at("n") == 3);
 
-  REQUIRE(node.ask({"start", "--id", "later", "--due", "2099-01-01T00:00:00Z", "exec", "--",
-                    "true"})
-            .code
-          == 0);
+  REQUIRE(
+    node.ask({"start", "--id", "later", "--due", "2099-01-01T00:00:00Z", "exec", "--", "true"}).code
+    == 0);
   CHECK(node.ask({"retry", "later"}).code == 0);
   CHECK(node.ask({"wait", "later"}).code == 0);
   CHECK(node.ask({"retry", "later"}).out.find("later~1") == 0);
@@ -168,9 +168,9 @@ TEST_CASE_METHOD(operator_fixture, "by hand: complete, abandon, retry", "[system
   CHECK(get("later~1").at("registration").at("labels").at("retry_of") == "later");
   CHECK(node.ask({"release", "later"}).code == 2);
 
-  REQUIRE(node.ask({"start", "--id", "x", "--due", "2099-01-01T00:00:00Z", "exec", "--", "true"})
-            .code
-          == 0);
+  REQUIRE(
+    node.ask({"start", "--id", "x", "--due", "2099-01-01T00:00:00Z", "exec", "--", "true"}).code
+    == 0);
   CHECK(node.ask({"abandon", "x"}).code == 2); // Without a reason.
   CHECK(node.ask({"abandon", "x", "--reason", "not needed"}).out.find("is abandoned")
         != std::string::npos);
@@ -182,7 +182,8 @@ TEST_CASE_METHOD(operator_fixture, "sessions: observers, wakes and the change fe
                  "[system][sessions]") {
   enroll(R"({"id": "a", "input": {"type": "tool_call", "tool": "nobody"}, "wake": "s",)"
          R"( "events": [{"type": "step", "schema": {"type": "object"}, "wake": {}}]})");
-  CHECK(node.ask({"append", "a", "step", "--payload", "{\"text\": \"hi\"}", "--key", "k"}).code == 0);
+  CHECK(node.ask({"append", "a", "step", "--payload", "{\"text\": \"hi\"}", "--key", "k"}).code
+        == 0);
   CHECK(node.ask({"append", "a", "step", "--payload", "5"}).code == 2);
   CHECK(node.ask({"append", "a", "other"}).code == 2);
   CHECK(node.ask({"observe", "a", "t"}).code == 0);
@@ -193,8 +194,7 @@ TEST_CASE_METHOD(operator_fixture, "sessions: observers, wakes and the change fe
   const auto id = taken.at("id").dump();
   CHECK(wakes({"settle", id, "delivered", "--token", "1"}).code == 2);
   CHECK(wakes({"settle", id, "nonsense"}).code == 2);
-  CHECK(wakes({"settle", id, "delivered", "--token", taken.at("token").dump()}).code
-        == 0);
+  CHECK(wakes({"settle", id, "delivered", "--token", taken.at("token").dump()}).code == 0);
   CHECK(wakes({"list"}).out.empty());
   CHECK(wakes({"list", "--all"}).out.find("delivered") != std::string::npos);
   CHECK(json::parse(node.ask({"forget", "t"}).out).at("orphaned").at(0) == "a");
