@@ -22,8 +22,7 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
 /// Ends the program with a report when a property does not hold.
 inline void expect(bool holds, const char* property, std::string_view detail = {}) {
   if (!holds) {
-    std::fprintf(stderr, "property: %s\n%.*s\n", property, static_cast<int>(detail.size()),
-                 detail.data());
+    std::fprintf(stderr, "property: %s\n%s\n", property, std::string{detail}.c_str());
     std::abort();
   }
 }
