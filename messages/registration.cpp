@@ -172,6 +172,10 @@ std::optional<refusal> check_event_type(const std::string& field, const event_ty
   if (schema->dump() != x.schema) {
     return refusal{ec::bad_request, field + ".schema: not in canonical form"};
   }
+  if (has_pattern(*schema)) {
+    return refusal{ec::bad_request,
+                   field + ".schema: pattern and patternProperties are not accepted here"};
+  }
   try {
     static_cast<void>(json_schema{*schema});
   } catch (const std::invalid_argument& why) {

@@ -2,6 +2,9 @@
 
 #include "messages/json_strict.hpp"
 
+// Without this valijson ends the program on a schema that it does not understand (exceptions.hpp).
+#define VALIJSON_USE_EXCEPTIONS 1
+
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
@@ -93,6 +96,29 @@ json_schema::check(const std::string& root, const nlohmann::json& value) const {
   return refusal{ec::bad_request, path_of(root, deepest.context) + ": "
                                     + shortened(value_at(value, deepest.context))
                                     + " is not acceptable: " + deepest.description};
+}
+
+namespace {
+
+/// `names`: the keys are names of properties, not words of a schema.
+bool finds_pattern(const nlohmann::json& schema, bool names) {
+  if (!schema.is_structured()) {
+    return false;
+  }
+  for (const auto& [key, inner] : schema.items()) {
+    const auto word = schema.is_object() && !names;
+    if ((word && (key == "pattern" || key == "patternProperties"))
+        || finds_pattern(inner, word && key == "properties")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+bool has_pattern(const nlohmann::json& schema) {
+  return finds_pattern(schema, false);
 }
 
 } // namespace belay

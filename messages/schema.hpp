@@ -29,4 +29,8 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
+/// Whether a schema has a regular expression: matching one against a long text can take any time
+/// and any stack (std::regex), so that nobody may hand one in.
+[[nodiscard]] bool has_pattern(const nlohmann::json& schema);
+
 } // namespace belay

@@ -153,3 +153,22 @@ TEST_CASE("registration: what is not said leaves no trace in the hash, any other
     CHECK_FALSE(parse_registration(text, recovery_rule::rerunnable));
   }
 }
+
+TEST_CASE("registration: a schema that is none is refused, and so is a regular expression",
+          "[messages]") {
+  for (const auto* schema :
+       {R"({"type": "objelt"})", R"({"required": 5})", "5", R"({"$ref": "http://x/y"})",
+        R"({"properties": {"a": {"pattern": "(a|b)*c"}}})", R"({"patternProperties": {}})"}) {
+    nlohmann::json text{{"id", "a"}, {"input", {{"type", "tool_call"}, {"tool", "t"}}}};
+    text["events"] = {{{"type", "step"}, {"schema", nlohmann::json::parse(schema)}}};
+    INFO(schema);
+    const auto x = parse_registration(text, recovery_rule::rerunnable);
+    REQUIRE_FALSE(x);
+    CHECK(x.why().text.find("events[0].schema") != std::string::npos);
+  }
+  // A property may have that name.
+  nlohmann::json text{{"id", "a"}, {"input", {{"type", "tool_call"}, {"tool", "t"}}}};
+  text["events"]
+    = {{{"type", "step"}, {"schema", {{"properties", {{"pattern", {{"type", "string"}}}}}}}}};
+  CHECK(parse_registration(text, recovery_rule::rerunnable));
+}
