@@ -3,6 +3,7 @@
 
 #include "messages/error.hpp"
 #include "messages/event.hpp"
+#include "messages/journal.hpp"
 #include "messages/lease.hpp"
 #include "messages/outcome.hpp"
 #include "messages/process_view.hpp"
@@ -132,7 +133,7 @@ using operation
                  recover_request, park_request, observe_request, transfer_request,
                  forget_session_request, retarget_request, take_wakes_request, settle_wake_request,
                  external_ref_request, settle_request, abandon_request, requeue_request,
-                 again_request, prune_request, compact_request>;
+                 again_request, prune_request, compact_request, journal_request>;
 
 // -- answers ----------------------------------------------------------------------------------
 
@@ -170,6 +171,10 @@ struct claimed {
   bool cancel_requested = false;
   /// Of a row that was parked: why it is ready again, as JSON text (`process.resumed`); else empty.
   std::string woken;
+  /// Earlier runs that ended in a failure that the retry policy answered; each began anew.
+  std::uint32_t failures = 0;
+  /// Whether this run has a journal to go on from.
+  bool journaled = false;
 };
 
 template <class Inspector>
@@ -178,7 +183,8 @@ typename Inspector::result_type inspect(Inspector& f, claimed& x) {
   return inspection::object(f, "claimed", field("held", x.held),
                             field("registration", x.registration_json), field("attempt", x.attempt),
                             field("interruptions", x.interruptions),
-                            field("cancel_requested", x.cancel_requested), field("woken", x.woken));
+                            field("cancel_requested", x.cancel_requested), field("woken", x.woken),
+                            field("failures", x.failures), field("journaled", x.journaled));
 }
 
 struct claimed_list {
@@ -251,7 +257,7 @@ typename Inspector::result_type inspect(Inspector& f, done& x) {
 
 using answer = std::variant<refusal, registered_list, claimed_list, lease, event, completion,
                             cancel_receipt, owner, done, park_receipt, session_report, wake_list,
-                            abandon_receipt, prune_report>;
+                            abandon_receipt, prune_report, journal_receipt>;
 
 /// How a process ended, as a waiter is told.
 struct outcome_view {

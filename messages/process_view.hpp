@@ -28,6 +28,20 @@ enum class process_state : std::uint8_t {
 
 [[nodiscard]] std::string to_string(process_state state);
 
+/// Bytes kept with a process, without the bytes.
+struct attachment_view {
+  std::string ref;
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, attachment_view& x) {
+  using inspection::field;
+  return inspection::object(f, "attachment", field("ref", x.ref), field("name", x.name),
+                            field("bytes", x.bytes));
+}
+
 /// One row, as `get` and `list` show it.
 struct process_view {
   process_id id;
@@ -79,6 +93,11 @@ struct process_view {
   std::string registration_json;
   std::string registration_hash;
   std::string outcome_json;
+  /// Filled by `get` only: what the run last said of itself, as JSON text or empty, how many
+  /// entries its journal has, and what is attached.
+  std::string status_json;
+  std::uint64_t journal_entries = 0;
+  std::vector<attachment_view> attachments;
 };
 
 template <class Inspector>
@@ -99,7 +118,8 @@ typename Inspector::result_type inspect(Inspector& f, process_view& x) {
     field("wake_session", x.wake_session), field("external_ref", x.external_ref),
     field("abandon", x.abandon), field("observers", x.observers),
     field("registration", x.registration_json), field("registration_hash", x.registration_hash),
-    field("outcome", x.outcome_json));
+    field("outcome", x.outcome_json), field("status", x.status_json),
+    field("journal_entries", x.journal_entries), field("attachments", x.attachments));
 }
 
 /// Returns the word a user sees and filters by: "ready", "delayed", "running", "waiting",

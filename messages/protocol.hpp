@@ -13,7 +13,7 @@
 namespace belay {
 
 /// What two programs must agree on to talk at all; compared in `hello`.
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 
 /// Part of every interface: the actor's state as JSON text, see inspect_json.hpp.
 using observed_actor = caf::typed_actor<caf::replies_to<atom::snapshot>::with<std::string>>;
@@ -28,6 +28,18 @@ using process_actor = caf::typed_actor<
   caf::reacts_to<atom::release, std::string>,
   // INTERNAL: the run is over.
   caf::reacts_to<atom::finished, outcome>,
+  // INTERNAL: a tool that the run called has ended (which call, how).
+  caf::reacts_to<atom::finished, std::uint64_t, outcome>,
+  // INTERNAL: the code of a workflow has come to a wait or to its end.
+  caf::reacts_to<atom::advance>,
+  // The sweeper has a slot for it again.
+  caf::reacts_to<atom::resume>,
+  // The sweeper holds as many waiting ones as it may: park now.
+  caf::reacts_to<atom::park>,
+  // INTERNAL: the run has something to be shown of it (JSON text).
+  caf::reacts_to<atom::status, std::string>,
+  // INTERNAL: the run attaches bytes.
+  caf::reacts_to<atom::attach, attachment>,
   // INTERNAL: the run has something for the history (type, JSON text).
   caf::reacts_to<atom::append, std::string, std::string>,
   // INTERNAL: an alarm of the sweeper rang.
@@ -48,6 +60,10 @@ using sweeper_actor = caf::typed_actor<
   caf::reacts_to<atom::enlist>,
   // Sets an alarm for one actor of a slot (slot, for the keeper, tag, delay).
   caf::reacts_to<atom::alarm, std::uint64_t, bool, std::uint32_t, duration_ms>,
+  // A process waits and gives its slot to others; it keeps its lease.
+  caf::reacts_to<atom::idle, std::uint64_t>,
+  // It wants to go on: answered by `resume` to the process once there is a slot.
+  caf::reacts_to<atom::resume, std::uint64_t>,
   // INTERNAL: the earliest alarm is due.
   caf::reacts_to<atom::tick>,
   // Stops claiming, waits for what runs up to the given time, releases the rest. Answers how many
@@ -72,6 +88,11 @@ using registry_actor = caf::typed_actor<
   // Gives the lease back and waits for a condition. Refuses with `lease_superseded`, `bad_request`,
   // `unknown_process`.
   caf::replies_to<atom::park, lease, wait_condition>::with<park_receipt>,
+  // The same for one of several conditions, or several of them.
+  caf::replies_to<atom::park, park_request>::with<park_receipt>,
+  // What a resume of a workflow leaves behind. Refuses with `lease_superseded`, `bad_request`,
+  // `registration_conflict`, `store_full`, `overloaded`.
+  caf::replies_to<atom::journal, journal_request>::with<journal_receipt>,
   // Appends an event. Refuses with `unknown_process`, `pruned`, `lease_superseded`,
   // `event_conflict`, `bad_request` (undeclared type, payload that does not fit),
   // `already_terminal`, `overloaded`.
@@ -145,6 +166,12 @@ using reader_actor = caf::typed_actor<
   // The change feed after a position, oldest first; every process stands in it once, at its last
   // change. Refuses with `bad_request`.
   caf::replies_to<atom::changes, std::uint64_t, std::uint32_t>::with<change_page>,
+  // The journal after an entry, oldest first, limit entries and about 1 MiB at most. Refuses as
+  // above.
+  caf::replies_to<atom::journal, process_id, std::uint64_t, std::uint32_t>::with<journal_page>,
+  // Attached bytes, by their reference. Refuses as above, and with `bad_request` when the process
+  // has nothing of that reference.
+  caf::replies_to<atom::attach, process_id, std::string>::with<attachment>,
   // How many live processes run each definition (without one: each kind).
   caf::replies_to<atom::reference>::with<process_counts>,
   // Wakes, oldest first. Refuses with `bad_request`.
@@ -167,6 +194,8 @@ using watcher_actor = caf::typed_actor<
   // Answers with the first event of a type after a sequence number. Refuses with `timed_out`,
   // `unknown_process`, `pruned`, `already_terminal` (none will come any more), `overloaded`.
   caf::replies_to<atom::follow, process_id, std::string, event_seq, duration_ms>::with<event>,
+  // Answers with the n-th signal of a name (from 1). Refuses as above.
+  caf::replies_to<atom::signal, process_id, std::string, std::uint64_t, duration_ms>::with<event>,
   // Answers once a session has a wake that may be taken: 1, or 0 after the given time. Refuses with
   // `overloaded`.
   caf::replies_to<atom::wakes, std::string, duration_ms>::with<done>,

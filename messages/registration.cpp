@@ -67,6 +67,9 @@ bool is_plain_text(std::string_view text) {
   return true;
 }
 
+/// Between the name and the version of a workflow's kind; no name has it.
+constexpr char version_mark = '@';
+
 bool is_name(std::string_view text, std::size_t bytes_max) {
   return !text.empty() && text.size() <= bytes_max
          && std::all_of(text.begin(), text.end(), [](char c) {
@@ -103,12 +106,24 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
       return bad("input", shortened(input),
                  R"({"type": "tool_call", "tool": NAME, "args": {...}})");
     }
+  } else if (type == "workflow") {
+    const auto shaped = input.size() == 4 && input.contains("workflow")
+                        && input["workflow"].is_string() && input.contains("args")
+                        && input.contains("version") && input["version"].is_number_unsigned()
+                        && input["version"] > 0 && input["version"] <= UINT32_MAX
+                        && workflow_kind(input["workflow"].get<std::string>(),
+                                         input["version"].get<std::uint32_t>())
+                             == x.kind;
+    if (!shaped) {
+      return bad("input", shortened(input),
+                 R"({"type": "workflow", "workflow": NAME, "version": 1, "args": ...})");
+    }
   } else if (type == "external") {
     if (input.size() != 2 || !input.contains("metadata") || x.kind != "external") {
       return bad("input", shortened(input), R"({"type": "external", "metadata": ...})");
     }
   } else {
-    return bad("input.type", shortened(type), "tool_call or external");
+    return bad("input.type", shortened(type), "tool_call, workflow or external");
   }
   const auto external = type == "external";
   if (!external && x.rule == recovery_rule::externally_owned) {
@@ -349,7 +364,13 @@ std::optional<refusal> validate(const registration& x, const registration_limits
   if (auto no = validate_process_id(x.id, limits)) {
     return no;
   }
-  if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
+  const auto version = x.kind.rfind(version_mark);
+  if (version == std::string::npos) {
+    if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
+      return no;
+    }
+  } else if (auto no
+             = check_name("input.workflow", x.kind.substr(0, version), limits.name_bytes_max)) {
     return no;
   }
   if (auto no = check_name("queue", x.queue, limits.name_bytes_max)) {
@@ -465,6 +486,10 @@ registration registration_from_canonical(std::string_view text) {
     throw std::invalid_argument{"a stored registration is damaged: " + result.why().text};
   }
   return std::move(*result);
+}
+
+std::string workflow_kind(std::string_view name, std::uint32_t version) {
+  return std::string{name} + version_mark + std::to_string(version);
 }
 
 std::string hash_hex(std::string_view canonical) {

@@ -86,7 +86,8 @@ struct registration {
   process_id id;
   /// What to run, as canonical JSON text: `{"type": "tool_call", "tool": ..., "args": {...}}`.
   std::string input;
-  /// Who can run it: of a tool call the tool's name, of an external input "external".
+  /// Who can run it: of a tool call the tool's name, of a workflow `workflow_kind`, of an external
+  /// input "external".
   std::string kind;
   std::string queue = "default";
   /// Higher runs first: -1,000 to 1,000.
@@ -169,6 +170,9 @@ validate(const registration& x, const registration_limits& limits = {});
 
 /// Renders a registration as the JSON a user writes, every field present (`due` only when set).
 [[nodiscard]] nlohmann::json to_json_value(const registration& x);
+
+/// Returns the kind of a workflow: who offers it can run it. As in "thumbnail_album@2".
+[[nodiscard]] std::string workflow_kind(std::string_view name, std::uint32_t version);
 
 /// Reads back a stored canonical text. Throws `std::invalid_argument` when it is not one.
 [[nodiscard]] registration registration_from_canonical(std::string_view text);

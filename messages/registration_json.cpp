@@ -71,6 +71,20 @@ void read_number(const json& object, const char* key, const std::string& field,
   to = static_cast<Number>(value);
 }
 
+void read_workflow(json& input, registration& x) {
+  only_keys(input, "input", {"type", "workflow", "version", "args"});
+  if (!input.contains("workflow") || !input["workflow"].is_string()) {
+    fail("input.workflow", input.value("workflow", json{}), "the name of a workflow");
+  }
+  std::uint32_t version = 1;
+  read_number(input, "version", "input.version", "a whole number from 1", version);
+  input["version"] = version;
+  if (!input.contains("args")) {
+    input["args"] = json::object();
+  }
+  x.kind = workflow_kind(input["workflow"].get<std::string>(), version);
+}
+
 void read_input(const json& text, registration& x) {
   const auto found = text.find("input");
   if (found == text.end()) {
@@ -101,10 +115,12 @@ void read_input(const json& text, registration& x) {
       input["metadata"] = nullptr;
     }
     x.kind = "external";
-  } else if (type == "workflow" || type == "engine" || type == "session_turn") {
-    fail("input.type", type, "tool_call or external; this version does not offer others");
+  } else if (type == "workflow") {
+    read_workflow(input, x);
+  } else if (type == "engine" || type == "session_turn") {
+    fail("input.type", type, "tool_call, workflow or external; this version does not offer others");
   } else {
-    fail("input.type", type, "tool_call or external");
+    fail("input.type", type, "tool_call, workflow or external");
   }
   x.input = input.dump();
 }

@@ -115,4 +115,18 @@ CAF_BEGIN_TYPE_ID_BLOCK(belay_messages, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(belay_messages, (belay::wakes_query))
   CAF_ADD_TYPE_ID(belay_messages, (belay::check_report))
 
+  CAF_ADD_ATOM(belay_messages, belay::atom, advance, "advance")
+  CAF_ADD_ATOM(belay_messages, belay::atom, attach, "attachment")
+  CAF_ADD_ATOM(belay_messages, belay::atom, idle, "idle_slot")
+  CAF_ADD_ATOM(belay_messages, belay::atom, journal, "journal")
+  CAF_ADD_ATOM(belay_messages, belay::atom, resume, "resume")
+  CAF_ADD_ATOM(belay_messages, belay::atom, signal, "signal")
+  CAF_ADD_ATOM(belay_messages, belay::atom, status, "status")
+
+  CAF_ADD_TYPE_ID(belay_messages, (belay::park_request))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::journal_request))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::journal_receipt))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::journal_page))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::attachment))
+
 CAF_END_TYPE_ID_BLOCK(belay_messages)

@@ -3,6 +3,8 @@
 
 #include "messages/lease.hpp"
 
+#include <vector>
+
 namespace belay {
 
 /// Stored: append, never reorder.
@@ -42,21 +44,38 @@ typename Inspector::result_type inspect(Inspector& f, wait_condition& x) {
 struct wait_view {
   wait_condition until;
   timestamp_ms since = 0;
+  /// What else it waits for; any of them wakes it.
+  std::vector<wait_condition> also;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, wait_view& x) {
   using inspection::field;
-  return inspection::object(f, "wait", field("until", x.until), field("since", x.since));
+  return inspection::object(f, "wait", field("until", x.until), field("since", x.since),
+                            field("also", x.also));
 }
 
 /// Gives the lease back and waits. Fenced. A condition that holds already makes the row ready at
-/// once; a cancel or abandon request that stands ends it. Refuses with `lease_superseded`,
-/// `bad_request`, `unknown_process` (of a child). Answer: `park_receipt`.
+/// once; so does a cancel request that stands where the process has a journal, otherwise that and
+/// an abandon request end it. Refuses with `lease_superseded`, `bad_request` (also a wait for
+/// itself or for a process that waits for this one in turn), `unknown_process` (of a child).
+/// Answer: `park_receipt`.
 struct park_request {
   lease held;
   wait_condition until;
+  /// Further conditions: 9,999 at most.
+  std::vector<wait_condition> also;
+  /// How many of the conditions must hold. More than 1 only where all are children; a deadline
+  /// wakes all the same.
+  std::uint64_t needed = 1;
 };
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, park_request& x) {
+  using inspection::field;
+  return inspection::object(f, "park_request", field("held", x.held), field("until", x.until),
+                            field("also", x.also), field("needed", x.needed));
+}
 
 struct park_receipt {
   /// Whether the condition held already, so that the row is ready again.

@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace belay::storage {
@@ -44,7 +45,7 @@ public:
 
 private:
   // One for each operation; batch_register, _claim, _end, _events, _wait, _sessions, _wakes,
-  // _upkeep, _prune.
+  // _upkeep, _prune, _journal.
   answer run(const register_request& x);
   answer run(const claim_request& x);
   answer run(const renew_request& x);
@@ -70,6 +71,7 @@ private:
   answer run(const again_request& x);
   answer run(const prune_request& x);
   answer run(const compact_request& x);
+  answer run(const journal_request& x);
 
   /// A row about to be changed, and how it was counted before.
   struct row_state {
@@ -111,6 +113,10 @@ private:
   void settle_end(row_id row);
   void cancel_awaited(row_id parent, const std::string& reason);
   void cancel_child(row_id row, const std::string& reason);
+  /// What a cancel request means for a row that nobody holds. Returns whether it has ended by it.
+  bool cancel_unheld(row_state& x, const std::string& reason);
+  /// Cancels what was started by a row that takes part in its own cancel, and so on below.
+  void cancel_below(row_id row, const std::string& reason);
   [[nodiscard]] std::uint64_t live_awaited_children(const row_state& x) const;
   void each_child(row_id parent, const std::function<void(row_id)>& visit) const;
   void child_ended(row_id parent);
@@ -121,6 +127,20 @@ private:
   // -- events ----------------------------------------------------------------------------------
   event_seq
   add_event(row_state& x, std::string type, std::string_view payload, const std::string& key = {});
+  /// What is known of an event before it is written.
+  struct event_plan {
+    nlohmann::json payload;
+    /// What wakes whom; the session is empty when nothing does.
+    std::string input;
+    std::string session;
+  };
+
+  /// Checks an event that is new; `earlier` of them go before it.
+  [[nodiscard]] checked<event_plan> plan_event(const append_request& x, const row_state& state,
+                                               nlohmann::json payload, std::uint64_t earlier);
+  /// Checks what can be said of an event without its process. Returns the payload.
+  [[nodiscard]] checked<nlohmann::json> read_event(const append_request& x) const;
+  event write_event(const append_request& x, row_state& state, const event_plan& plan);
   [[nodiscard]] checked<const declared_type*>
   may_append(const append_request& x, const row_state& state, const nlohmann::json& payload);
   [[nodiscard]] checked<std::optional<std::string>>
@@ -129,11 +149,41 @@ private:
                  const std::string& session, const std::string& input);
 
   // -- waits -----------------------------------------------------------------------------------
-  [[nodiscard]] bool holds(const row_state& x, const wait_record& wait) const;
   /// Puts a waiting row back into `ready`.
   void resume(row_state& x, wait_record wait, const nlohmann::json& why);
   void forget_wait(const row_state& x);
   void signal_arrived(row_state& x, const std::string& type);
+  [[nodiscard]] bool holds(const row_state& x, const awaited& one) const;
+  [[nodiscard]] checked<wait_record> read_wait(const park_request& x, row_id row) const;
+  [[nodiscard]] checked<awaited>
+  read_condition(const std::string& field, const wait_condition& x, row_id row) const;
+  /// Whether `row` would wait for itself by waiting for `target`: an ancestor, or one that waits
+  /// for it in turn.
+  [[nodiscard]] std::optional<std::string> waits_in_turn(row_id row, row_id target) const;
+
+  // -- journal ---------------------------------------------------------------------------------
+  /// A journal request before it is written.
+  struct journal_plan {
+    /// Numbers of entries that are new, and how many there will be.
+    std::set<std::uint64_t> fresh;
+    std::uint64_t entries = 0;
+    std::vector<std::pair<append_request, event_plan>> events;
+  };
+
+  [[nodiscard]] checked<journal_plan>
+  plan_journal(const journal_request& x, const row_state& state);
+  [[nodiscard]] std::optional<refusal>
+  may_journal(const journal_request& x, row_id row, journal_plan& plan) const;
+  [[nodiscard]] std::optional<refusal>
+  may_emit(const journal_request& x, const row_state& state, journal_plan& plan);
+  void write_side_effects(const journal_request& x, row_state& state);
+  [[nodiscard]] std::optional<refusal> may_start(const journal_request& x);
+  [[nodiscard]] std::optional<refusal> may_attach(const journal_request& x, row_id row) const;
+  void write_entry(row_id row, const journal_entry& x);
+  void attach(row_id row, const attachment& x);
+  /// Forgets the journal: the next run begins anew.
+  void drop_journal(row_state& x);
+  void drop_entries(row_id row);
 
   // -- sessions and wakes ----------------------------------------------------------------------
   bool add_observer(row_state& x, const std::string& session);

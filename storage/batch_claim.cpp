@@ -175,6 +175,8 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
   out.attempt = head.attempt;
   out.interruptions = head.interruptions;
   out.cancel_requested = head.cancel_requested;
+  out.failures = head.failures;
+  out.journaled = head.journaled;
   txn_.erase(tables_.ready, encode(place));
   txn_.put(tables_.lease, row_key(place.row), encode(granted));
   txn_.put(tables_.expiry, time_key(granted.expires_at, place.row), {});

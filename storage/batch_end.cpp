@@ -90,12 +90,20 @@ void batch::settle_end(row_id row) {
   const auto head = read_.head(row);
   for (const auto& key : keys_of(tables_.waiter, row_key(row))) {
     const auto waiter = row_of(std::string_view{key}.substr(sizeof(std::uint64_t)));
-    auto state = load(waiter);
-    if (const auto wait = read_.waiting(waiter); wait && wait->woken.empty()) {
-      resume(state, *wait,
-             {{"by", "child"}, {"child", wait->name}, {"outcome", to_string(head.ended)}});
-      save(state);
+    auto wait = read_.waiting(waiter);
+    if (!wait || !wait->woken.empty()) {
+      continue;
     }
+    if (wait->remaining > 1) {
+      --wait->remaining;
+      txn_.erase(tables_.waiter, key);
+      txn_.put(tables_.wait, row_key(waiter), encode(*wait));
+      continue;
+    }
+    auto state = load(waiter);
+    resume(state, *wait,
+           {{"by", "child"}, {"child", read_.body(row).id}, {"outcome", to_string(head.ended)}});
+    save(state);
   }
   if (head.parent != row_id{} && head.close == close_policy::await) {
     child_ended(head.parent);
@@ -166,20 +174,53 @@ void batch::cancel_awaited(row_id parent, const std::string& reason) {
 void batch::cancel_child(row_id row, const std::string& reason) {
   auto state = load(row);
   auto& head = state.head;
-  const auto payload = "{\"reason\":" + json_quote(reason) + "}";
-  add_event(state, event_types::cancel_requested, payload);
+  add_event(state, event_types::cancel_requested, "{\"reason\":" + json_quote(reason) + "}");
   head.cancel_requested = true;
   if (const auto held = read_.lease(row)) {
     pushes_.push_back(
       {cancel_stage::requested, row, {read_.name(held->owner), held->incarnation}, head.fence});
-  } else if (head.state == process_state::waiting
-             && read_.waiting(row).value_or(wait_record{}).kind == wait_kind::closing) {
-    save(state);
-    cancel_awaited(row, reason);
   } else {
-    end_unheld(state, make_cancelled(reason));
+    static_cast<void>(cancel_unheld(state, reason));
   }
   save(state);
+}
+
+bool batch::cancel_unheld(row_state& x, const std::string& reason) {
+  const auto wait = read_.waiting(x.row);
+  if (x.head.state == process_state::waiting && wait && wait->kind == wait_kind::closing) {
+    // Its outcome is known; what it waits for is cancelled.
+    save(x);
+    cancel_awaited(x.row, reason);
+    return false;
+  }
+  if (x.head.journaled && !x.head.kill_requested && x.head.state != process_state::quarantined) {
+    // Its code learns of it, and may put right what it has done.
+    if (x.head.state == process_state::waiting && wait) {
+      resume(x, *wait, {{"by", "cancel"}});
+    }
+    return false;
+  }
+  end_unheld(x, make_cancelled(reason));
+  return true;
+}
+
+void batch::cancel_below(row_id row, const std::string& reason) {
+  std::deque<row_id> open{row};
+  while (!open.empty()) {
+    const auto parent = open.front();
+    open.pop_front();
+    each_child(parent, [&](row_id child) {
+      const auto found = read_.find_head(child);
+      if (!found || found->state == process_state::finished || found->cancel_requested
+          || found->close == close_policy::abandon) {
+        return;
+      }
+      cancel_child(child, reason);
+      if (found->journaled && found->has_children) {
+        open.push_back(child);
+      }
+    });
+  }
 }
 
 checked<outcome_record> batch::checked_outcome(const outcome& x, fencing_token fence) {
@@ -234,6 +275,7 @@ answer batch::run(const complete_request& x) {
                          {"code", x.result.code},
                          {"message", x.result.message},
                          {"retry_at", head.due_at}}));
+    drop_journal(*held);
     make_ready(*held);
   } else if (const auto live = live_awaited_children(*held); live > 0) {
     wait_record wait;
@@ -311,19 +353,15 @@ answer batch::run(const cancel_request& x) {
   }
   head.cancel_requested = true;
   head.kill_requested = head.kill_requested || x.kill;
-  const auto wait = read_.waiting(state.row);
   if (const auto held = read_.lease(state.row)) {
     receipt.holder = {read_.name(held->owner), held->incarnation};
-  } else if (head.state == process_state::waiting && wait && wait->kind == wait_kind::closing) {
-    // Its outcome is known; what it waits for is cancelled.
-    save(state);
-    cancel_awaited(state.row, x.reason);
-    return receipt;
-  } else {
-    end_unheld(state, make_cancelled(x.reason));
+  } else if (cancel_unheld(state, x.reason)) {
     receipt.stage = cancel_stage::done;
   }
   save(state);
+  if (head.journaled && head.has_children && receipt.stage == cancel_stage::requested) {
+    cancel_below(state.row, "its parent '" + x.id + "' was cancelled");
+  }
   return receipt;
 }
 

@@ -61,11 +61,7 @@ batch::wake_input(const declared_type* type, const nlohmann::json& payload) cons
   return maybe{text_of(*input)};
 }
 
-answer batch::run(const append_request& x) {
-  const auto row = read_.lookup(x.id);
-  if (!row) {
-    return row.why();
-  }
+checked<nlohmann::json> batch::read_event(const append_request& x) const {
   if (auto no = check_event_name("type", x.type)) {
     return *no;
   }
@@ -74,9 +70,60 @@ answer batch::run(const append_request& x) {
                                       + " bytes are not acceptable, expected JSON text of at most "
                                       + std::to_string(shared_.opts.event_bytes_max) + " bytes"};
   }
-  const auto payload = parse_json_strict(x.payload);
+  auto payload = parse_json_strict(x.payload);
   if (!payload) {
     return refusal{ec::bad_request, "payload: " + payload.why().text};
+  }
+  return payload;
+}
+
+checked<batch::event_plan> batch::plan_event(const append_request& x, const row_state& state,
+                                             nlohmann::json payload, std::uint64_t earlier) {
+  event_plan plan;
+  plan.payload = std::move(payload);
+  const auto type = may_append(x, state, plan.payload);
+  if (!type) {
+    return type.why();
+  }
+  const auto input = wake_input(*type, plan.payload);
+  if (!input) {
+    return input.why();
+  }
+  if (state.head.state == process_state::finished) {
+    return refusal{ec::already_terminal, "'" + x.id + "' has its outcome"};
+  }
+  if (state.head.last_seq + earlier >= shared_.opts.events_max) {
+    return refusal{ec::overloaded, "'" + x.id + "' has as many events as store.events_max allows ("
+                                     + std::to_string(shared_.opts.events_max) + ")"};
+  }
+  if (*input && state.head.detailed) {
+    plan.input = **input;
+    plan.session = read_.detail(state.row).wake_session;
+  }
+  if (!plan.session.empty() && open_wakes_.value + earlier >= shared_.opts.wakes_max) {
+    return refusal{ec::overloaded, "as many wakes are on their way as store.wakes_max allows ("
+                                     + std::to_string(shared_.opts.wakes_max) + ")"};
+  }
+  return plan;
+}
+
+event batch::write_event(const append_request& x, row_state& state, const event_plan& plan) {
+  const auto seq = add_event(state, x.type, x.payload, x.key);
+  txn_.put(tables_.event_by_type, type_key(state.row, x.type, seq), {});
+  if (!plan.session.empty()) {
+    send_wake(state, seq, x.type, plan.session, plan.input);
+  }
+  return event{seq, context_.now, x.type, x.payload, x.key};
+}
+
+answer batch::run(const append_request& x) {
+  const auto row = read_.lookup(x.id);
+  if (!row) {
+    return row.why();
+  }
+  auto payload = read_event(x);
+  if (!payload) {
+    return payload.why();
   }
   if (x.key.size() > shared_.opts.registration.id_bytes_max) {
     return refusal{ec::bad_request, "key: longer than "
@@ -105,42 +152,20 @@ answer batch::run(const append_request& x) {
     }
   }
   auto state = load(*row);
-  const auto type = may_append(x, state, *payload);
-  if (!type) {
-    return type.why();
+  const auto plan = plan_event(x, state, std::move(*payload), 0);
+  if (!plan) {
+    return plan.why();
   }
-  const auto input = wake_input(*type, *payload);
-  if (!input) {
-    return input.why();
-  }
-  if (state.head.state == process_state::finished) {
-    return refusal{ec::already_terminal, "'" + x.id + "' has its outcome"};
-  }
-  if (state.head.last_seq >= shared_.opts.events_max) {
-    return refusal{ec::overloaded, "'" + x.id + "' has as many events as store.events_max allows ("
-                                     + std::to_string(shared_.opts.events_max) + ")"};
-  }
-  std::string session;
-  if (*input && state.head.detailed) {
-    session = read_.detail(*row).wake_session;
-  }
-  if (!session.empty() && open_wakes_.value >= shared_.opts.wakes_max) {
-    return refusal{ec::overloaded, "as many wakes are on their way as store.wakes_max allows ("
-                                     + std::to_string(shared_.opts.wakes_max) + ")"};
-  }
-  const auto seq = add_event(state, x.type, x.payload, x.key);
-  txn_.put(tables_.event_by_type, type_key(*row, x.type, seq), {});
+  auto written = write_event(x, state, *plan);
   if (!x.key.empty()) {
-    txn_.put(tables_.event_key, idempotency_key(*row, x.key), encode(event_key_record{seq, hash}));
-  }
-  if (!session.empty()) {
-    send_wake(state, seq, x.type, session, **input);
+    txn_.put(tables_.event_key, idempotency_key(*row, x.key),
+             encode(event_key_record{written.seq, hash}));
   }
   if (is_signal(x.type)) {
     signal_arrived(state, x.type);
   }
   save(state);
-  return event{seq, context_.now, x.type, x.payload, x.key};
+  return written;
 }
 
 } // namespace belay::storage

@@ -86,6 +86,15 @@ void batch::prune_row(row_id row, const head_record& head) {
       txn_.erase(tables_.event, at);
     }
   }
+  drop_entries(row);
+  if (const auto status = txn_.get(tables_.status, key)) {
+    drop(decode_status(*status));
+    txn_.erase(tables_.status, key);
+  }
+  for (const auto& one : keys_of(tables_.attachment, key)) {
+    drop(decode_attachment(*txn_.get(tables_.attachment, one)).content);
+    txn_.erase(tables_.attachment, one);
+  }
   for (const auto table : {tables_.event_key, tables_.event_by_type, tables_.child}) {
     for (const auto& one : keys_of(table, key)) {
       txn_.erase(table, one);

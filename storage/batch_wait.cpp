@@ -2,11 +2,17 @@
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::storage {
 
 namespace {
+
+/// Conditions of one wait, the first included.
+constexpr std::size_t conditions_max = 10'000;
+/// Rows that are looked at to find out whether two would wait for each other.
+constexpr std::size_t turn_scan_max = 10'000;
 
 nlohmann::json facts_of(const wait_record& x) {
   nlohmann::json facts{{"for", to_string(x.kind)}};
@@ -19,21 +25,28 @@ nlohmann::json facts_of(const wait_record& x) {
   if (x.deadline != 0) {
     facts["deadline"] = x.deadline;
   }
+  if (!x.also.empty()) {
+    facts["others"] = x.also.size();
+  }
   return facts;
+}
+
+nlohmann::json reason_of(const char* by, const awaited& x) {
+  return {{"by", by}, {"name", x.name}, {"ordinal", x.ordinal}};
 }
 
 } // namespace
 
-bool batch::holds(const row_state& x, const wait_record& wait) const {
-  switch (wait.kind) {
+bool batch::holds(const row_state& x, const awaited& one) const {
+  switch (one.kind) {
     case wait_kind::signal:
-      return read_.count_events(x.row, x.head, event_types::signal_prefix + wait.name,
+      return read_.count_events(x.row, x.head, event_types::signal_prefix + one.name,
                                 x.head.last_seq)
-             >= wait.ordinal;
+             >= one.ordinal;
     case wait_kind::timer:
-      return wait.deadline <= context_.now;
+      return one.deadline <= context_.now;
     case wait_kind::child: {
-      const auto child = read_.find_head(wait.target);
+      const auto child = read_.find_head(one.target);
       return !child || child->state == process_state::finished;
     }
     default:
@@ -47,12 +60,14 @@ void batch::forget_wait(const row_state& x) {
     return;
   }
   if (wait->woken.empty()) {
-    if (wait->deadline != 0) {
-      txn_.erase(tables_.timer, timer_key(wait->deadline, x.row, 0));
+    if (const auto alarm = alarm_of(*wait); alarm != 0) {
+      txn_.erase(tables_.timer, timer_key(alarm, x.row, 0));
     }
-    if (wait->kind == wait_kind::child) {
-      txn_.erase(tables_.waiter, pair_key(static_cast<std::uint64_t>(wait->target),
-                                          static_cast<std::uint64_t>(x.row)));
+    for (const auto& one : conditions_of(*wait)) {
+      if (one.kind == wait_kind::child) {
+        txn_.erase(tables_.waiter, pair_key(static_cast<std::uint64_t>(one.target),
+                                            static_cast<std::uint64_t>(x.row)));
+      }
     }
     drop(wait->outcome);
   }
@@ -62,6 +77,8 @@ void batch::forget_wait(const row_state& x) {
 void batch::resume(row_state& x, wait_record wait, const nlohmann::json& why) {
   forget_wait(x);
   wait.woken = json_text(why);
+  wait.also.clear();
+  wait.remaining = 0;
   txn_.put(tables_.wait, row_key(x.row), encode(wait));
   x.head.resumed = true;
   x.head.due_at = context_.now;
@@ -74,10 +91,121 @@ void batch::signal_arrived(row_state& x, const std::string& type) {
     return;
   }
   const auto wait = read_.waiting(x.row);
-  if (wait && wait->kind == wait_kind::signal && event_types::signal_prefix + wait->name == type
-      && holds(x, *wait)) {
-    resume(x, *wait, {{"by", "signal"}, {"name", wait->name}, {"ordinal", wait->ordinal}});
+  for (const auto& one : wait ? conditions_of(*wait) : std::vector<awaited>{}) {
+    if (one.kind == wait_kind::signal && event_types::signal_prefix + one.name == type
+        && holds(x, one)) {
+      resume(x, *wait, reason_of("signal", one));
+      return;
+    }
   }
+}
+
+std::optional<std::string> batch::waits_in_turn(row_id row, row_id target) const {
+  for (auto at = read_.find_head(row); at && at->parent != row_id{};
+       at = read_.find_head(at->parent)) {
+    if (at->parent == target) {
+      return "is an ancestor of it, and ends no sooner";
+    }
+  }
+  std::set<row_id> seen{target};
+  std::deque<row_id> open{target};
+  while (!open.empty() && seen.size() < turn_scan_max) {
+    const auto wait = read_.waiting(open.front());
+    open.pop_front();
+    if (!wait || !wait->woken.empty()) {
+      continue;
+    }
+    for (const auto& one : conditions_of(*wait)) {
+      if (one.kind == wait_kind::child && one.target == row) {
+        return "waits for it in turn";
+      }
+      if (one.kind == wait_kind::child && seen.insert(one.target).second) {
+        open.push_back(one.target);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+checked<awaited>
+batch::read_condition(const std::string& field, const wait_condition& x, row_id row) const {
+  awaited one{x.kind, x.name, x.ordinal, {}, x.deadline};
+  if (one.deadline < 0 || (one.kind == wait_kind::timer && one.deadline == 0)) {
+    return refusal{ec::bad_request, field + ".deadline: " + std::to_string(one.deadline)
+                                      + " is not acceptable, expected a time"};
+  }
+  switch (one.kind) {
+    case wait_kind::signal:
+      if (auto no = check_event_name(field + ".name", event_types::signal_prefix + one.name)) {
+        return *no;
+      }
+      if (one.ordinal == 0) {
+        return refusal{ec::bad_request,
+                       field + ".ordinal: 0 is not acceptable, expected 1 or more"};
+      }
+      return one;
+    case wait_kind::child: {
+      const auto child = read_.lookup(one.name);
+      if (!child && child.why().code != ec::pruned) {
+        return refusal{child.why().code, field + ".name: " + child.why().text};
+      }
+      if (!child) {
+        return one; // Pruned: it ended.
+      }
+      one.target = *child;
+      if (one.target == row) {
+        return refusal{ec::bad_request, field + ".name: a process cannot wait for itself"};
+      }
+      if (const auto why = waits_in_turn(row, one.target)) {
+        return refusal{ec::bad_request,
+                       field + ".name: '" + one.name + "' cannot be waited for: it " + *why};
+      }
+      return one;
+    }
+    case wait_kind::timer:
+      return one;
+    default:
+      return refusal{ec::bad_request,
+                     field + ".kind: not acceptable, expected signal, timer or child"};
+  }
+}
+
+checked<wait_record> batch::read_wait(const park_request& x, row_id row) const {
+  if (x.also.size() >= conditions_max) {
+    return refusal{ec::bad_request, "also: " + std::to_string(x.also.size())
+                                      + " conditions are not acceptable, expected less than "
+                                      + std::to_string(conditions_max)};
+  }
+  wait_record wait;
+  wait.since = context_.now;
+  std::vector<awaited> all;
+  for (std::size_t i = 0; i <= x.also.size(); ++i) {
+    const auto field = i == 0 ? std::string{"until"} : "also[" + std::to_string(i - 1) + "]";
+    auto one = read_condition(field, i == 0 ? x.until : x.also[i - 1], row);
+    if (!one) {
+      return one.why();
+    }
+    all.push_back(std::move(*one));
+  }
+  const auto& first = all.front();
+  wait.kind = first.kind;
+  wait.name = first.name;
+  wait.ordinal = first.ordinal;
+  wait.target = first.target;
+  wait.deadline = first.deadline;
+  wait.also.assign(all.begin() + 1, all.end());
+  std::set<row_id> children;
+  for (const auto& one : all) {
+    if (one.kind == wait_kind::child && one.target != row_id{}) {
+      children.insert(one.target);
+    }
+  }
+  if (x.needed == 0 || (x.needed > 1 && (x.needed > all.size() || children.size() < all.size()))) {
+    return refusal{ec::bad_request, "needed: " + std::to_string(x.needed)
+                                      + " is not acceptable, expected 1 or, where the conditions "
+                                        "are so many different children, up to their number"};
+  }
+  return wait;
 }
 
 answer batch::run(const park_request& x) {
@@ -85,61 +213,56 @@ answer batch::run(const park_request& x) {
   if (!held) {
     return held.why();
   }
-  wait_record wait;
-  wait.kind = x.until.kind;
-  wait.name = x.until.name;
-  wait.ordinal = x.until.ordinal;
-  wait.deadline = x.until.deadline;
-  wait.since = context_.now;
-  if (wait.deadline < 0 || (wait.kind == wait_kind::timer && wait.deadline == 0)) {
-    return refusal{ec::bad_request, "until.deadline: " + std::to_string(wait.deadline)
-                                      + " is not acceptable, expected a time"};
+  auto read = read_wait(x, held->row);
+  if (!read) {
+    return read.why();
   }
-  if (wait.kind == wait_kind::signal) {
-    if (auto no = check_event_name("until.name", event_types::signal_prefix + wait.name)) {
-      return *no;
-    }
-    if (wait.ordinal == 0) {
-      return refusal{ec::bad_request, "until.ordinal: 0 is not acceptable, expected 1 or more"};
-    }
-  } else if (wait.kind == wait_kind::child) {
-    const auto child = read_.lookup(wait.name);
-    if (!child && child.why().code != ec::pruned) {
-      return child.why();
-    }
-    if (child && *child == held->row) {
-      return refusal{ec::bad_request, "until.name: a process cannot wait for itself"};
-    }
-    wait.target = child ? *child : row_id{};
-  } else if (wait.kind != wait_kind::timer) {
-    return refusal{ec::bad_request, "until.kind: " + to_string(wait.kind)
-                                      + " is not acceptable, expected signal, timer or child"};
-  }
+  auto& wait = *read;
   auto& head = held->head;
   drop_lease(held->row, *read_.lease(held->row));
   head.state = process_state::waiting;
   add_event(*held, event_types::waiting, json_text(facts_of(wait)));
   park_receipt receipt;
-  if (head.cancel_requested || head.kill_requested) {
+  if (head.kill_requested || (head.cancel_requested && !head.journaled)) {
     end(*held, make_cancelled("cancelled before it waited"), head.fence);
-  } else if (head.abandon_requested) {
+    save(*held);
+    return receipt;
+  }
+  if (head.abandon_requested) {
     end(*held, abandoned_by(*held, "reconciled_request", "abandoned by request"), head.fence);
-  } else if (holds(*held, wait)) {
+    save(*held);
+    return receipt;
+  }
+  const auto all = conditions_of(wait);
+  std::uint64_t fulfilled = 0;
+  const awaited* by = nullptr;
+  for (const auto& one : all) {
+    if (holds(*held, one)) {
+      by = by == nullptr ? &one : by;
+      ++fulfilled;
+    }
+  }
+  if (fulfilled >= x.needed || head.cancel_requested) {
     // It holds already: nothing is stored but the answer.
     receipt.woken = true;
     auto woken = wait;
     woken.deadline = 0;
-    resume(*held, woken,
-           {{"by", to_string(wait.kind)}, {"name", wait.name}, {"ordinal", wait.ordinal}});
-  } else {
-    txn_.put(tables_.wait, row_key(held->row), encode(wait));
-    if (wait.deadline != 0) {
-      txn_.put(tables_.timer, timer_key(wait.deadline, held->row, 0), {});
-    }
-    if (wait.kind == wait_kind::child) {
+    resume(*held, std::move(woken),
+           by == nullptr ? nlohmann::json{{"by", "cancel"}}
+                         : reason_of(to_string(by->kind).c_str(), *by));
+    save(*held);
+    return receipt;
+  }
+  wait.remaining = x.needed > 1 ? x.needed - fulfilled : 0;
+  txn_.put(tables_.wait, row_key(held->row), encode(wait));
+  if (const auto alarm = alarm_of(wait); alarm != 0) {
+    txn_.put(tables_.timer, timer_key(alarm, held->row, 0), {});
+  }
+  for (const auto& one : all) {
+    if (one.kind == wait_kind::child && !holds(*held, one)) {
       txn_.put(
         tables_.waiter,
-        pair_key(static_cast<std::uint64_t>(wait.target), static_cast<std::uint64_t>(held->row)),
+        pair_key(static_cast<std::uint64_t>(one.target), static_cast<std::uint64_t>(held->row)),
         {});
     }
   }
@@ -176,8 +299,13 @@ void batch::expire_timers(std::uint32_t max) {
     auto state = load(row);
     const auto wait = read_.waiting(row);
     if (state.head.state == process_state::waiting && wait && wait->woken.empty()) {
-      const auto* by = wait->kind == wait_kind::timer ? "timer" : "deadline";
-      resume(state, *wait, {{"by", by}, {"name", wait->name}, {"ordinal", wait->ordinal}});
+      for (const auto& one : conditions_of(*wait)) {
+        if (one.deadline != 0 && one.deadline <= context_.now) {
+          const auto* by = one.kind == wait_kind::timer ? "timer" : "deadline";
+          resume(state, *wait, reason_of(by, one));
+          break;
+        }
+      }
       save(state);
     }
   }

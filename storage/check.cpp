@@ -1,4 +1,5 @@
 // The full scan: every checksum, every index against the rows, and the invariants.
+#include "storage/check_journal.hpp"
 #include "storage/codec.hpp"
 #include "storage/store_impl.hpp"
 
@@ -70,6 +71,9 @@ private:
     check_indexes();
     check_sessions();
     check_feed();
+    check_journals(txn_, tables_, read_,
+                   {[this](row_id row, const std::string& what) { expect(false, row, what); },
+                    [this](const stored_text& x) { count_blob(x); }});
     check_wakes();
     check_totals();
   }
@@ -195,29 +199,40 @@ private:
 
   /// I7: no row still waits whose condition holds.
   void check_wait(row_id row, const head_record& head, const wait_record& wait) {
-    if (wait.deadline != 0) {
-      ++timers_;
-      expect(txn_.get(tables_.timer, timer_key(wait.deadline, row, 0)).has_value(), row,
+    if (const auto alarm = alarm_of(wait); alarm != 0) {
+      expect(txn_.get(tables_.timer, timer_key(alarm, row, 0)).has_value(), row,
              "waits until a time that no timer knows (I7)");
     }
-    if (wait.kind == wait_kind::signal) {
-      const auto type = event_types::signal_prefix + wait.name;
-      expect(read_.count_events(row, head, type, head.last_seq) < wait.ordinal, row,
-             "waits for a signal that is there (I7)");
-    } else if (wait.kind == wait_kind::child) {
-      ++waiters_;
-      const auto child = read_.find_head(wait.target);
-      expect(child && child->state != process_state::finished, row,
-             "waits for a process that has ended (I7)");
+    std::set<row_id> awaited_rows;
+    for (const auto& one : conditions_of(wait)) {
+      if (one.kind == wait_kind::signal) {
+        const auto type = event_types::signal_prefix + one.name;
+        expect(read_.count_events(row, head, type, head.last_seq) < one.ordinal, row,
+               "waits for a signal that is there (I7)");
+      } else if (one.kind == wait_kind::child) {
+        check_awaited(row, wait, one.target, awaited_rows);
+      } else if (one.kind == wait_kind::closing) {
+        count_blob(wait.outcome);
+        static_cast<void>(read_.text(wait.outcome));
+        expect(wait.remaining > 0, row, "holds its outcome back for no child (I7)");
+      }
+    }
+    waiters_ += awaited_rows.size();
+    expect(wait.kind == wait_kind::closing || wait.remaining <= awaited_rows.size(), row,
+           "waits for more processes than it names (I7)");
+  }
+
+  void check_awaited(row_id row, const wait_record& wait, row_id target, std::set<row_id>& open) {
+    const auto child = read_.find_head(target);
+    if (child && child->state != process_state::finished) {
+      open.insert(target);
       expect(txn_
-               .get(tables_.waiter, pair_key(static_cast<std::uint64_t>(wait.target),
-                                             static_cast<std::uint64_t>(row)))
+               .get(tables_.waiter,
+                    pair_key(static_cast<std::uint64_t>(target), static_cast<std::uint64_t>(row)))
                .has_value(),
              row, "waits for a process that does not know of it (I7)");
-    } else if (wait.kind == wait_kind::closing) {
-      count_blob(wait.outcome);
-      static_cast<void>(read_.text(wait.outcome));
-      expect(wait.remaining > 0, row, "holds its outcome back for no child (I7)");
+    } else {
+      expect(wait.remaining > 0, row, "waits for a process that has ended (I7)");
     }
   }
 
@@ -434,7 +449,6 @@ private:
   std::uint64_t finished_ = 0;
   std::uint64_t waits_ = 0;
   std::uint64_t waiters_ = 0;
-  std::uint64_t timers_ = 0;
   std::uint64_t typed_ = 0;
   std::uint64_t children_ = 0;
 };

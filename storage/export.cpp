@@ -109,6 +109,7 @@ private:
                              {"hash", hex(used.payload_hash)}});
       },
       key);
+    write_journal(row, x);
     line("process", std::move(x));
     for (event_seq seq = 1; seq <= head.last_seq; ++seq) {
       const auto one = read_.stored_event(row, seq);
@@ -119,6 +120,29 @@ private:
                      {"key", one.key},
                      {"payload", one.payload}});
     }
+  }
+
+  void write_journal(row_id row, json& x) {
+    const auto key = row_key(row);
+    each(
+      tables_.journal,
+      [&](std::string_view, std::string_view value) {
+        const auto entry = decode_journal(value);
+        auto text = to_line(entry);
+        text["result"] = read_.text(entry.result);
+        x["journal"].push_back(std::move(text));
+      },
+      key);
+    if (const auto status = txn_.get(tables_.status, key)) {
+      x["status"] = read_.text(decode_status(*status));
+    }
+    each(
+      tables_.attachment,
+      [&](std::string_view, std::string_view value) {
+        const auto one = decode_attachment(value);
+        x["attachments"].push_back({{"name", one.name}, {"hex", hex(read_.text(one.content))}});
+      },
+      key);
   }
 
   const transaction& txn_;

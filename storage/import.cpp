@@ -47,6 +47,7 @@ public:
     if (!begun_) {
       throw std::invalid_argument{"the export is empty"};
     }
+    write_waiters();
     for (const auto& [key, number] : counters_) {
       txn_.put(tables_.counter, encode(key), encode_number(number));
     }
@@ -59,8 +60,10 @@ public:
 
 private:
   void read_meta(const json& x) {
-    if (begun_ || x.at("version") != export_version) {
+    const auto version = x.at("version").get<int>();
+    if (begun_ || version < export_version_first || version > export_version) {
       throw std::invalid_argument{"expected one export of version "
+                                  + std::to_string(export_version_first) + " to "
                                   + std::to_string(export_version)};
     }
     begun_ = true;
@@ -136,6 +139,7 @@ private:
       read_wait(row, x.at("wait"));
     }
     read_edges(row, x);
+    read_journal(row, x);
   }
 
   void read_wait(row_id row, const json& x) {
@@ -147,13 +151,42 @@ private:
     if (!wait.woken.empty()) {
       return;
     }
-    if (wait.deadline != 0) {
-      txn_.put(tables_.timer, timer_key(wait.deadline, row, 0), {});
+    if (const auto alarm = alarm_of(wait); alarm != 0) {
+      txn_.put(tables_.timer, timer_key(alarm, row, 0), {});
     }
-    if (wait.kind == wait_kind::child) {
-      txn_.put(tables_.waiter,
-               pair_key(static_cast<std::uint64_t>(wait.target), static_cast<std::uint64_t>(row)),
-               {});
+    waiting_.emplace_back(row, std::move(wait));
+  }
+
+  /// Who waits for which process: only for those that have not ended.
+  void write_waiters() {
+    for (const auto& [row, wait] : waiting_) {
+      for (const auto& one : conditions_of(wait)) {
+        const auto head = one.kind == wait_kind::child ? txn_.get(tables_.head, row_key(one.target))
+                                                       : std::nullopt;
+        if (head && decode_head(*head).state != process_state::finished) {
+          txn_.put(
+            tables_.waiter,
+            pair_key(static_cast<std::uint64_t>(one.target), static_cast<std::uint64_t>(row)), {});
+        }
+      }
+    }
+  }
+
+  void read_journal(row_id row, const json& x) {
+    std::uint64_t number = 0;
+    for (const auto& one : x.value("journal", json::array())) {
+      auto entry = from_line<journal_record>(one);
+      entry.result = keep(one.at("result"));
+      txn_.put(tables_.journal, pair_key(static_cast<std::uint64_t>(row), ++number), encode(entry));
+    }
+    if (x.contains("status")) {
+      txn_.put(tables_.status, row_key(row), encode_status(keep(x.at("status"))));
+    }
+    for (const auto& one : x.value("attachments", json::array())) {
+      const auto bytes = from_hex(one.at("hex").get<std::string>());
+      const auto hash = hash_hex(bytes);
+      txn_.put(tables_.attachment, attachment_key(row, hash),
+               encode(attachment_record{hash, one.at("name"), bytes.size(), keep(bytes)}));
     }
   }
 
@@ -217,6 +250,7 @@ private:
   std::uint64_t open_wakes_ = 0;
   std::map<counter_key, std::uint64_t> counters_;
   std::map<std::string, std::uint64_t> uses_;
+  std::vector<std::pair<row_id, wait_record>> waiting_;
 };
 
 } // namespace

@@ -35,6 +35,13 @@ std::string pair_key(std::uint64_t first, std::uint64_t second) {
   return byte_writer{}.u64(first).u64(second).key();
 }
 
+std::string attachment_key(row_id row, std::string_view hash) {
+  return byte_writer{}
+    .u64(static_cast<std::uint64_t>(row))
+    .raw(from_hex(hash).substr(0, short_hash_bytes))
+    .key();
+}
+
 std::string timer_key(timestamp_ms at, row_id row, std::uint64_t what) {
   return byte_writer{}.i64(at).u64(static_cast<std::uint64_t>(row)).u64(what).key();
 }

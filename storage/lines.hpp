@@ -12,7 +12,9 @@ namespace belay::storage::lines {
 
 using json = nlohmann::json;
 
-inline constexpr int export_version = 1;
+inline constexpr int export_version = 2;
+/// The oldest that can be imported; what it does not know of is not set.
+inline constexpr int export_version_first = 1;
 
 /// Reads an enumeration by the name that `to_string` gives it.
 template <class Enum>
@@ -39,10 +41,18 @@ public:
     }
   }
 
+  template <class T>
+  void added(const char* key, const T& value) {
+    field(key, value);
+  }
+
   template <class Enum>
   void named(const char* key, const Enum& value, int) {
     out[key] = to_string(value);
   }
+
+  template <class T>
+  void list(const char* key, const std::vector<T>& values);
 
   json out = json::object();
 };
@@ -62,10 +72,21 @@ public:
     }
   }
 
+  /// A field that earlier exports do not have.
+  template <class T>
+  void added(const char* key, T& value) {
+    if (in_.contains(key)) {
+      field(key, value);
+    }
+  }
+
   template <class Enum>
   void named(const char* key, Enum& value, int last) {
     value = enum_from<Enum>(in_.at(key), last);
   }
+
+  template <class T>
+  void list(const char* key, std::vector<T>& values);
 
 private:
   const json& in_;
@@ -105,6 +126,9 @@ void fields(F& f, head_record& x) {
   f.field("attempts_max", x.attempts_max);
   f.field("first_incarnation", x.first_incarnation);
   f.field("first_fence", x.first_fence);
+  f.added("journaled", x.journaled);
+  f.added("has_status", x.has_status);
+  f.added("has_attachments", x.has_attachments);
 }
 
 template <class F>
@@ -126,6 +150,25 @@ void fields(F& f, detail_record& x) {
 }
 
 template <class F>
+void fields(F& f, awaited& x) {
+  f.named("kind", x.kind, 4);
+  f.field("name", x.name);
+  f.field("ordinal", x.ordinal);
+  f.field("target", x.target);
+  f.field("deadline", x.deadline);
+}
+
+template <class F>
+void fields(F& f, journal_record& x) {
+  f.named("kind", x.kind, 11);
+  f.field("scope", x.scope);
+  f.field("name", x.name);
+  f.field("ordinal", x.ordinal);
+  f.field("input_hash", x.input_hash);
+  f.field("done", x.done);
+}
+
+template <class F>
 void fields(F& f, wait_record& x) {
   f.named("kind", x.kind, 4);
   f.field("name", x.name);
@@ -136,6 +179,7 @@ void fields(F& f, wait_record& x) {
   f.field("woken", x.woken);
   f.field("fence", x.fence);
   f.field("remaining", x.remaining);
+  f.list("also", x.also);
 }
 
 template <class F>
@@ -180,6 +224,21 @@ T from_line(const json& in) {
   line_reader reader{in};
   fields(reader, x);
   return x;
+}
+
+template <class T>
+void line_writer::list(const char* key, const std::vector<T>& values) {
+  out[key] = json::array();
+  for (const auto& one : values) {
+    out[key].push_back(to_line(one));
+  }
+}
+
+template <class T>
+void line_reader::list(const char* key, std::vector<T>& values) {
+  for (const auto& one : in_.value(key, json::array())) {
+    values.push_back(from_line<T>(one));
+  }
 }
 
 inline constexpr std::array meta_names{meta_keys::next_row, meta_keys::next_change,

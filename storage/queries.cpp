@@ -45,7 +45,14 @@ view_of(const table_reader& read, row_id row, const head_record& head, const bod
   }
   if (head.state == process_state::waiting) {
     if (const auto wait = read.waiting(row)) {
-      x.waiting = {{wait->kind, wait->name, wait->ordinal, wait->deadline}, wait->since};
+      x.waiting = {{wait->kind, wait->name, wait->ordinal, wait->deadline}, wait->since, {}};
+      constexpr std::size_t shown_max = 100;
+      for (const auto& one : wait->also) {
+        if (x.waiting.also.size() == shown_max) {
+          break;
+        }
+        x.waiting.also.push_back({one.kind, one.name, one.ordinal, one.deadline});
+      }
     }
   }
   if (head.state == process_state::running) {
@@ -80,6 +87,21 @@ checked<process_view> store::get(std::string_view id) const {
   }
   if (head.observed) {
     view.observers = read.observers(*row);
+  }
+  if (head.has_status) {
+    view.status_json = read.text(decode_status(*txn.get(impl_->tables.status, row_key(*row))));
+  }
+  if (head.journaled) {
+    view.journal_entries = read.journal_entries(*row);
+  }
+  if (head.has_attachments) {
+    const auto prefix = row_key(*row);
+    cursor all{txn, impl_->tables.attachment};
+    for (auto found = all.seek(prefix); found && all.key().substr(0, prefix.size()) == prefix;
+         found = all.next()) {
+      auto x = decode_attachment(all.value());
+      view.attachments.push_back({"sha256:" + x.hash, std::move(x.name), x.bytes});
+    }
   }
   view.registration_json = read.text(body.registration);
   view.registration_hash = body.hash;
@@ -145,6 +167,72 @@ store::event_after(std::string_view id, std::string_view type, event_seq after) 
     return std::optional<event>{};
   }
   return std::optional{read.stored_event(*row, seq)};
+}
+
+checked<std::optional<event>>
+store::nth_event(std::string_view id, std::string_view type, std::uint64_t n) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto row = read.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  const auto seq = read.nth_event(*row, type, n);
+  if (seq == 0) {
+    return std::optional<event>{};
+  }
+  return std::optional{read.stored_event(*row, seq)};
+}
+
+checked<journal_page>
+store::journal_after(std::string_view id, std::uint64_t after, std::uint32_t limit) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto row = read.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  journal_page page;
+  std::size_t bytes = 0;
+  const auto prefix = row_key(*row);
+  cursor all{txn, impl_->tables.journal};
+  const auto number = static_cast<std::uint64_t>(*row);
+  for (auto found = all.seek(pair_key(number, after + 1));
+       found && all.key().substr(0, prefix.size()) == prefix; found = all.next()) {
+    if (page.entries.size() >= limit || bytes >= events_bytes_max) {
+      page.more = true;
+      break;
+    }
+    auto x = decode_journal(all.value());
+    page.entries.push_back({byte_reader{all.key().substr(prefix.size())}.u64(), x.kind,
+                            std::move(x.scope), std::move(x.name), x.ordinal,
+                            std::move(x.input_hash), x.done, read.text(x.result)});
+    bytes += page.entries.back().result.size();
+  }
+  return page;
+}
+
+checked<attachment> store::attached(std::string_view id, std::string_view ref) const {
+  constexpr std::string_view prefix = "sha256:";
+  constexpr std::size_t digits = 64;
+  const transaction txn{impl_->env, transaction::mode::read};
+  const table_reader read{txn, impl_->tables, impl_->blobs};
+  const auto row = read.lookup(id);
+  if (!row) {
+    return row.why();
+  }
+  const auto hash = ref.substr(std::min(prefix.size(), ref.size()));
+  const auto shaped = ref.substr(0, prefix.size()) == prefix && hash.size() == digits
+                      && hash.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  const auto found
+    = shaped ? txn.get(impl_->tables.attachment, attachment_key(*row, hash)) : std::nullopt;
+  if (!found) {
+    return refusal{ec::bad_request, "attachment: '" + std::string{id} + "' has none with the "
+                                      + "reference " + json_quote(ref.substr(0, 2 * digits))
+                                      + ", expected one that `get` lists"};
+  }
+  const auto x = decode_attachment(*found);
+  return attachment{std::string{ref}, x.name, read.text(x.content)};
 }
 
 change_page store::changes_since(std::uint64_t position, std::uint32_t limit) const {

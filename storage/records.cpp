@@ -10,8 +10,12 @@ namespace {
 /// The first byte of every record; a record of another version is a fault, because the format
 /// version in `meta` said otherwise.
 constexpr std::uint8_t record_version = 1;
-/// Heads, leases and bodies have grown since the first format.
+/// Heads, leases and bodies have grown since the first format, heads and waits since the second.
 constexpr std::uint8_t grown_version = 2;
+constexpr std::uint8_t head_version = 3;
+constexpr std::uint8_t journaled_flag = 1;
+constexpr std::uint8_t status_flag = 2;
+constexpr std::uint8_t attachments_flag = 4;
 constexpr std::uint8_t cancel_flag = 1;
 constexpr std::uint8_t kill_flag = 2;
 constexpr std::uint8_t abandon_flag = 4;
@@ -35,11 +39,12 @@ byte_reader open_record(std::string_view bytes, const char* table) {
   return in;
 }
 
-/// Opens a record that may be of the first format; `version` tells.
-byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& version) {
+/// Opens a record that may be of an earlier format; `version` tells.
+byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& version,
+                       std::uint8_t newest = grown_version) {
   auto in = byte_reader::of_record(bytes, table);
   version = in.u8();
-  if (version != record_version && version != grown_version) {
+  if (version < record_version || version > newest) {
     unknown_version(table);
   }
   return in;
@@ -63,8 +68,10 @@ std::string encode(const head_record& x) {
                      | (x.abandon_requested ? abandon_flag : 0) | (x.resumed ? resumed_flag : 0)
                      | (x.declares ? declares_flag : 0) | (x.has_children ? children_flag : 0)
                      | (x.observed ? observed_flag : 0) | (x.detailed ? detailed_flag : 0);
+  const auto more = (x.journaled ? journaled_flag : 0) | (x.has_status ? status_flag : 0)
+                    | (x.has_attachments ? attachments_flag : 0);
   return byte_writer{}
-    .u8(grown_version)
+    .u8(head_version)
     .u8(static_cast<std::uint8_t>(x.state))
     .u8(static_cast<std::uint8_t>(x.ended))
     .u8(static_cast<std::uint8_t>(x.rule))
@@ -93,12 +100,13 @@ std::string encode(const head_record& x) {
     .u32(x.first_owner)
     .u64(x.first_incarnation)
     .u64(static_cast<std::uint64_t>(x.first_fence))
+    .u8(static_cast<std::uint8_t>(more))
     .record();
 }
 
 head_record decode_head(std::string_view bytes) {
   std::uint8_t version = 0;
-  auto in = open_grown(bytes, "head", version);
+  auto in = open_grown(bytes, "head", version, head_version);
   head_record x;
   x.state = static_cast<process_state>(in.u8());
   x.ended = static_cast<outcome_kind>(in.u8());
@@ -129,7 +137,7 @@ head_record decode_head(std::string_view bytes) {
   x.retry.backoff_ms = in.i64();
   x.retry.factor_permille = in.u32();
   x.retry.backoff_max_ms = in.i64();
-  if (version == grown_version) {
+  if (version >= grown_version) {
     x.change = in.u64();
     x.parent = row_id{in.u64()};
     x.close = static_cast<close_policy>(in.u8());
@@ -137,6 +145,12 @@ head_record decode_head(std::string_view bytes) {
     x.first_owner = in.u32();
     x.first_incarnation = in.u64();
     x.first_fence = fencing_token{in.u64()};
+  }
+  if (version >= head_version) {
+    const auto more = in.u8();
+    x.journaled = (more & journaled_flag) != 0;
+    x.has_status = (more & status_flag) != 0;
+    x.has_attachments = (more & attachments_flag) != 0;
   }
   return x;
 }
@@ -268,7 +282,7 @@ detail_record decode_detail(std::string_view bytes) {
 
 std::string encode(const wait_record& x) {
   byte_writer out;
-  out.u8(record_version)
+  out.u8(grown_version)
     .u8(static_cast<std::uint8_t>(x.kind))
     .text(x.name)
     .u64(x.ordinal)
@@ -277,11 +291,21 @@ std::string encode(const wait_record& x) {
     .i64(x.deadline)
     .text(x.woken);
   write(out, x.outcome);
-  return out.u64(static_cast<std::uint64_t>(x.fence)).u64(x.remaining).record();
+  out.u64(static_cast<std::uint64_t>(x.fence)).u64(x.remaining);
+  out.u32(static_cast<std::uint32_t>(x.also.size()));
+  for (const auto& one : x.also) {
+    out.u8(static_cast<std::uint8_t>(one.kind))
+      .text(one.name)
+      .u64(one.ordinal)
+      .u64(static_cast<std::uint64_t>(one.target))
+      .i64(one.deadline);
+  }
+  return out.record();
 }
 
 wait_record decode_wait(std::string_view bytes) {
-  auto in = open_record(bytes, "wait");
+  std::uint8_t version = 0;
+  auto in = open_grown(bytes, "wait", version);
   wait_record x;
   x.kind = static_cast<wait_kind>(in.u8());
   x.name = in.text();
@@ -293,6 +317,86 @@ wait_record decode_wait(std::string_view bytes) {
   x.outcome = read_text(in);
   x.fence = fencing_token{in.u64()};
   x.remaining = in.u64();
+  for (auto left = version >= grown_version ? in.u32() : 0; left > 0; --left) {
+    awaited one;
+    one.kind = static_cast<wait_kind>(in.u8());
+    one.name = in.text();
+    one.ordinal = in.u64();
+    one.target = row_id{in.u64()};
+    one.deadline = in.i64();
+    x.also.push_back(std::move(one));
+  }
+  return x;
+}
+
+std::vector<awaited> conditions_of(const wait_record& x) {
+  std::vector<awaited> all{{x.kind, x.name, x.ordinal, x.target, x.deadline}};
+  all.insert(all.end(), x.also.begin(), x.also.end());
+  return all;
+}
+
+timestamp_ms alarm_of(const wait_record& x) {
+  auto earliest = x.deadline;
+  for (const auto& one : x.also) {
+    if (one.deadline != 0 && (earliest == 0 || one.deadline < earliest)) {
+      earliest = one.deadline;
+    }
+  }
+  return earliest;
+}
+
+std::string encode(const journal_record& x) {
+  byte_writer out;
+  out.u8(record_version)
+    .u8(static_cast<std::uint8_t>(x.kind))
+    .text(x.scope)
+    .text(x.name)
+    .u32(x.ordinal)
+    .text(x.input_hash)
+    .u64(x.done);
+  write(out, x.result);
+  return out.record();
+}
+
+journal_record decode_journal(std::string_view bytes) {
+  auto in = open_record(bytes, "journal");
+  journal_record x;
+  x.kind = static_cast<effect_kind>(in.u8());
+  x.scope = in.text();
+  x.name = in.text();
+  x.ordinal = in.u32();
+  x.input_hash = in.text();
+  x.done = in.u64();
+  x.result = read_text(in);
+  return x;
+}
+
+std::string encode_status(const stored_text& x) {
+  byte_writer out;
+  out.u8(record_version);
+  write(out, x);
+  return out.record();
+}
+
+stored_text decode_status(std::string_view bytes) {
+  auto in = open_record(bytes, "status");
+  return read_text(in);
+}
+
+std::string encode(const attachment_record& x) {
+  byte_writer out;
+  out.u8(record_version).text(x.hash).text(x.name).u64(x.bytes);
+  write(out, x.content);
+  return out.record();
+}
+
+attachment_record decode_attachment(std::string_view bytes) {
+  auto in = open_record(bytes, "attachment");
+  attachment_record x;
+  x.hash = in.text();
+  x.name = in.text();
+  x.bytes = in.u64();
+  x.content = read_text(in);
   return x;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "messages/event.hpp"
+#include "messages/journal.hpp"
 #include "messages/lease.hpp"
 #include "messages/process_view.hpp"
 #include "messages/registration.hpp"
@@ -11,6 +12,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace belay::storage {
 
@@ -32,6 +34,11 @@ struct head_record {
   bool has_children = false;
   bool observed = false;
   bool detailed = false;
+  /// Whether there is a journal: its run goes on where it was, and takes part in its own cancel.
+  bool journaled = false;
+  /// Whether there is a status record, or attachments.
+  bool has_status = false;
+  bool has_attachments = false;
   std::int32_t priority = 0;
   name_id queue = 0;
   name_id kind = 0;
@@ -142,6 +149,16 @@ struct detail_record {
 [[nodiscard]] std::string encode(const detail_record& x);
 [[nodiscard]] detail_record decode_detail(std::string_view bytes);
 
+/// One condition of a wait.
+struct awaited {
+  wait_kind kind = wait_kind::none;
+  std::string name;
+  std::uint64_t ordinal = 0;
+  /// Of a child: its row.
+  row_id target{};
+  timestamp_ms deadline = 0;
+};
+
 /// What a process waits for or, while `woken` is set, waited for until the next claim.
 struct wait_record {
   wait_kind kind = wait_kind::none;
@@ -153,12 +170,19 @@ struct wait_record {
   timestamp_ms deadline = 0;
   /// Why it is ready again, as JSON text.
   std::string woken;
-  /// Of `closing`: the outcome that is held back, the fence it was written under, and how many
-  /// children it waits for.
+  /// Of `closing`: the outcome that is held back, and the fence it was written under.
   stored_text outcome;
   fencing_token fence{};
+  /// How many children must still end: of `closing`, and of a wait for several; else 0.
   std::uint64_t remaining = 0;
+  /// What else wakes it.
+  std::vector<awaited> also;
 };
+
+/// Every condition of a wait, the first included.
+[[nodiscard]] std::vector<awaited> conditions_of(const wait_record& x);
+/// The earliest deadline of a wait; 0 when it has none.
+[[nodiscard]] timestamp_ms alarm_of(const wait_record& x);
 
 [[nodiscard]] std::string encode(const wait_record& x);
 [[nodiscard]] wait_record decode_wait(std::string_view bytes);
@@ -211,6 +235,36 @@ struct tombstone_record {
 [[nodiscard]] std::string encode(const tombstone_record& x);
 [[nodiscard]] tombstone_record decode_tombstone(std::string_view bytes);
 
+/// An entry of a workflow's journal; its number stands in the key.
+struct journal_record {
+  effect_kind kind = effect_kind::step;
+  std::string scope;
+  std::string name;
+  std::uint32_t ordinal = 0;
+  std::string input_hash;
+  std::uint64_t done = 0;
+  stored_text result;
+};
+
+[[nodiscard]] std::string encode(const journal_record& x);
+[[nodiscard]] journal_record decode_journal(std::string_view bytes);
+
+/// What a run last said of itself.
+[[nodiscard]] std::string encode_status(const stored_text& x);
+[[nodiscard]] stored_text decode_status(std::string_view bytes);
+
+/// Attached bytes; the first 16 bytes of their SHA-256 stand in the key.
+struct attachment_record {
+  /// Hex SHA-256.
+  std::string hash;
+  std::string name;
+  std::uint64_t bytes = 0;
+  stored_text content;
+};
+
+[[nodiscard]] std::string encode(const attachment_record& x);
+[[nodiscard]] attachment_record decode_attachment(std::string_view bytes);
+
 /// A number with its checksum: counters, incarnations, names, meta.
 [[nodiscard]] std::string encode_number(std::uint64_t x);
 [[nodiscard]] std::uint64_t decode_number(std::string_view bytes, const char* table);
@@ -227,6 +281,8 @@ struct tombstone_record {
 [[nodiscard]] std::string time_key(timestamp_ms at, row_id row);
 /// Two numbers, big-endian: rows, change positions, wakes.
 [[nodiscard]] std::string pair_key(std::uint64_t first, std::uint64_t second);
+/// Of the table `attachment`, by the hex SHA-256.
+[[nodiscard]] std::string attachment_key(row_id row, std::string_view hash);
 /// Of the table `timer`: a wait's deadline (`what` 0) or a wake's end (its id).
 [[nodiscard]] std::string timer_key(timestamp_ms at, row_id row, std::uint64_t what);
 /// Of the table `event_by_type`; without `seq` the prefix of one type.

@@ -28,14 +28,26 @@ duration_ms retry_pause(const retry_policy& policy, std::uint32_t failures, std:
   return static_cast<duration_ms>(std::llround(capped * (1.0 + jitter)));
 }
 
+namespace {
+
+/// Whether a cancel request ends a row that nobody holds; code with a journal is let know of it.
+bool ends_cancelled(const head_record& head) {
+  return head.kill_requested || (head.cancel_requested && !head.journaled);
+}
+
+} // namespace
+
 after_loss after_interruption(const head_record& head, std::uint32_t interruptions_max) {
-  if (head.cancel_requested || head.kill_requested) {
+  if (ends_cancelled(head)) {
     return after_loss::cancelled;
   }
   if (head.abandon_requested) {
     return after_loss::abandoned;
   }
   const auto too_often = interruptions_max != 0 && head.interruptions >= interruptions_max;
+  if (too_often && head.cancel_requested) {
+    return after_loss::cancelled;
+  }
   if (too_often || head.rule == recovery_rule::owner_bound) {
     return after_loss::quarantined;
   }
@@ -43,7 +55,7 @@ after_loss after_interruption(const head_record& head, std::uint32_t interruptio
 }
 
 after_loss after_release(const head_record& head, bool started) {
-  if (head.cancel_requested || head.kill_requested) {
+  if (ends_cancelled(head)) {
     return after_loss::cancelled;
   }
   if (head.abandon_requested || (head.rule == recovery_rule::owner_bound && started)) {

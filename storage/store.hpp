@@ -59,6 +59,13 @@ struct options {
   std::size_t event_bytes_max = 65'536;
   /// Largest outcome in bytes.
   std::size_t outcome_bytes_max = 4'194'304;
+  /// Most entries of one journal.
+  std::uint64_t journal_max = 100'000;
+  /// Largest status of a process, as JSON text, in bytes.
+  std::size_t status_bytes_max = 65'536;
+  /// Largest attachment in bytes, and most of them with one process.
+  std::size_t attachment_bytes_max = 2'097'152;
+  std::uint64_t attachments_max = 1'000;
   /// Most wakes on their way in all.
   std::uint64_t wakes_max = 1'000'000;
   /// Times a wake is handed out before it is given up.
@@ -151,6 +158,14 @@ public:
   /// The first event of a type after a sequence number, if there is one yet.
   [[nodiscard]] checked<std::optional<event>>
   event_after(std::string_view id, std::string_view type, event_seq after) const;
+  /// The n-th event of a type, from 1, if there is one yet.
+  [[nodiscard]] checked<std::optional<event>>
+  nth_event(std::string_view id, std::string_view type, std::uint64_t n) const;
+  /// The journal after an entry. Returns at most `limit` entries and about 1 MiB.
+  [[nodiscard]] checked<journal_page>
+  journal_after(std::string_view id, std::uint64_t after, std::uint32_t limit) const;
+  /// Attached bytes. Refuses with `unknown_process`, `pruned`, `bad_request` (no such attachment).
+  [[nodiscard]] checked<attachment> attached(std::string_view id, std::string_view ref) const;
   /// The change feed after a position, oldest first.
   [[nodiscard]] change_page changes_since(std::uint64_t cursor, std::uint32_t limit) const;
   /// How many live processes run each definition (or, without one, each kind).

@@ -16,22 +16,40 @@ constexpr std::size_t key_bytes_max = 511;
 
 using table_name = std::pair<const char*, MDB_dbi table_handles::*>;
 
-constexpr std::array<table_name, 30> table_names{{
-  {"meta", &table_handles::meta},           {"id", &table_handles::id},
-  {"head", &table_handles::head},           {"lease", &table_handles::lease},
-  {"body", &table_handles::body},           {"outcome", &table_handles::outcome},
-  {"event", &table_handles::event},         {"event_key", &table_handles::event_key},
-  {"ready", &table_handles::ready},         {"expiry", &table_handles::expiry},
-  {"name", &table_handles::name},           {"name_text", &table_handles::name_text},
-  {"owner", &table_handles::owner},         {"counter", &table_handles::counter},
-  {"detail", &table_handles::detail},       {"observer", &table_handles::observer},
-  {"session", &table_handles::session},     {"change", &table_handles::change},
-  {"finished", &table_handles::finished},   {"child", &table_handles::child},
-  {"wait", &table_handles::wait},           {"waiter", &table_handles::waiter},
-  {"timer", &table_handles::timer},         {"wake", &table_handles::wake},
-  {"wake_open", &table_handles::wake_open}, {"wake_row", &table_handles::wake_row},
-  {"tombstone", &table_handles::tombstone}, {"tombstone_age", &table_handles::tombstone_age},
-  {"blob", &table_handles::blob},           {"event_by_type", &table_handles::event_by_type},
+constexpr std::array<table_name, 33> table_names{{
+  {"meta", &table_handles::meta},
+  {"id", &table_handles::id},
+  {"head", &table_handles::head},
+  {"lease", &table_handles::lease},
+  {"body", &table_handles::body},
+  {"outcome", &table_handles::outcome},
+  {"event", &table_handles::event},
+  {"event_key", &table_handles::event_key},
+  {"ready", &table_handles::ready},
+  {"expiry", &table_handles::expiry},
+  {"name", &table_handles::name},
+  {"name_text", &table_handles::name_text},
+  {"owner", &table_handles::owner},
+  {"counter", &table_handles::counter},
+  {"detail", &table_handles::detail},
+  {"observer", &table_handles::observer},
+  {"session", &table_handles::session},
+  {"change", &table_handles::change},
+  {"finished", &table_handles::finished},
+  {"child", &table_handles::child},
+  {"wait", &table_handles::wait},
+  {"waiter", &table_handles::waiter},
+  {"timer", &table_handles::timer},
+  {"wake", &table_handles::wake},
+  {"wake_open", &table_handles::wake_open},
+  {"wake_row", &table_handles::wake_row},
+  {"tombstone", &table_handles::tombstone},
+  {"tombstone_age", &table_handles::tombstone_age},
+  {"blob", &table_handles::blob},
+  {"event_by_type", &table_handles::event_by_type},
+  {"journal", &table_handles::journal},
+  {"status", &table_handles::status},
+  {"attachment", &table_handles::attachment},
 }};
 
 /// Reads the format version of an existing store before anything is written to it.
@@ -86,14 +104,17 @@ table_handles open_tables(const environment& env, const blob_store& blobs) {
   }
   if (fresh || old) {
     set(meta_keys::format, format_version);
+  }
+  if (fresh || version == 1) {
     set(meta_keys::next_change, 1);
     set(meta_keys::next_wake, 1);
     set(meta_keys::open_wakes, 0);
     set(meta_keys::fence_floor, 0);
   }
-  if (old) {
+  if (version == 1) {
     migrate(txn, tables, blobs);
   }
+  // Since format 2 tables were added and records have grown; both are read as they are.
   txn.commit();
   return tables;
 }
@@ -277,6 +298,36 @@ event_seq table_reader::first_event(row_id row, const head_record& head, std::st
     return 0;
   }
   return byte_reader{all.key().substr(prefix.size())}.u64();
+}
+
+event_seq table_reader::nth_event(row_id row, std::string_view type, std::uint64_t n) const {
+  const auto start = type_key(row, type, 0);
+  const auto prefix = start.substr(0, start.size() - sizeof(event_seq));
+  cursor all{txn_, tables_.event_by_type};
+  std::uint64_t count = 0;
+  for (auto found = all.seek(prefix); found && all.key().substr(0, prefix.size()) == prefix;
+       found = all.next()) {
+    if (++count == n) {
+      return byte_reader{all.key().substr(prefix.size())}.u64();
+    }
+  }
+  return 0;
+}
+
+std::optional<journal_record> table_reader::journal_entry_at(row_id row, std::uint64_t n) const {
+  const auto found = txn_.get(tables_.journal, pair_key(static_cast<std::uint64_t>(row), n));
+  return found ? std::optional{decode_journal(*found)} : std::nullopt;
+}
+
+std::uint64_t table_reader::journal_entries(row_id row) const {
+  const auto number = static_cast<std::uint64_t>(row);
+  cursor all{txn_, tables_.journal};
+  const auto behind = all.seek(pair_key(number + 1, 0));
+  if (!(behind ? all.previous() : all.last())) {
+    return 0;
+  }
+  byte_reader key{all.key()};
+  return key.u64() == number ? key.u64() : 0;
 }
 
 std::uint64_t table_reader::meta(std::string_view key) const {

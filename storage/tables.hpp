@@ -41,6 +41,9 @@ struct table_handles {
   MDB_dbi tombstone_age = 0;
   MDB_dbi blob = 0;
   MDB_dbi event_by_type = 0;
+  MDB_dbi journal = 0;
+  MDB_dbi status = 0;
+  MDB_dbi attachment = 0;
 
   /// Every table by its name.
   [[nodiscard]] std::vector<std::pair<std::string, MDB_dbi>> all() const;
@@ -63,10 +66,10 @@ inline constexpr std::string_view fence_floor = "fence_floor";
 } // namespace meta_keys
 
 /// Version of the format this program writes.
-inline constexpr std::uint64_t format_version = 2;
+inline constexpr std::uint64_t format_version = 3;
 
 /// Opens all tables, makes them in a new store, and checks the format version.
-/// A store of the first format is copied to `belay.mdb.format1` and brought up to this one in one
+/// A store of an earlier format is copied to `belay.mdb.formatN` and brought up to this one in one
 /// transaction. Throws `error{unusable}` on a newer format or a file of another program.
 [[nodiscard]] table_handles open_tables(const environment& env, const blob_store& blobs);
 
@@ -87,6 +90,11 @@ public:
   [[nodiscard]] detail_record detail(row_id row) const;
   [[nodiscard]] std::optional<wait_record> waiting(row_id row) const;
   [[nodiscard]] std::vector<std::string> observers(row_id row) const;
+  [[nodiscard]] std::optional<journal_record> journal_entry_at(row_id row, std::uint64_t n) const;
+  /// The number of the last entry of a row's journal; 0 when it has none.
+  [[nodiscard]] std::uint64_t journal_entries(row_id row) const;
+  /// The n-th event of a type, from 1; 0 when there is none yet.
+  [[nodiscard]] event_seq nth_event(row_id row, std::string_view type, std::uint64_t n) const;
   /// How many events of a type there are up to and including a sequence number.
   [[nodiscard]] std::uint64_t
   count_events(row_id row, const head_record& head, std::string_view type, event_seq through) const;

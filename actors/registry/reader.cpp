@@ -95,6 +95,28 @@ caf::result<change_page> reader_state::changes(std::uint64_t position, std::uint
   return store->changes_since(position, limit);
 }
 
+caf::result<journal_page>
+reader_state::journal(const process_id& id, std::uint64_t after, std::uint32_t limit) {
+  ++reads;
+  if (limit == 0 || limit > events_limit_max) {
+    return limit_refused(limit, events_limit_max);
+  }
+  auto page = store->journal_after(id, after, limit);
+  if (!page) {
+    return to_error(page.why());
+  }
+  return std::move(*page);
+}
+
+caf::result<attachment> reader_state::attached(const process_id& id, const std::string& ref) {
+  ++reads;
+  auto found = store->attached(id, ref);
+  if (!found) {
+    return to_error(found.why());
+  }
+  return std::move(*found);
+}
+
 caf::result<wake_list> reader_state::wakes(const wakes_query& query) {
   ++reads;
   if (query.limit == 0 || query.limit > list_limit_max) {
@@ -124,6 +146,12 @@ reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
     },
     [&state](atom::changes, std::uint64_t position, std::uint32_t limit) {
       return state.changes(position, limit);
+    },
+    [&state](atom::journal, const process_id& id, std::uint64_t after, std::uint32_t limit) {
+      return state.journal(id, after, limit);
+    },
+    [&state](atom::attach, const process_id& id, const std::string& ref) {
+      return state.attached(id, ref);
     },
     [&state](atom::reference) { return process_counts{state.store->live_references()}; },
     [&state](atom::wakes, const wakes_query& query) { return state.wakes(query); },

@@ -22,6 +22,8 @@ struct reader_state {
   count(const process_id& id, const std::string& type, event_seq through);
   caf::result<change_page> changes(std::uint64_t position, std::uint32_t limit);
   caf::result<wake_list> wakes(const wakes_query& query);
+  caf::result<journal_page> journal(const process_id& id, std::uint64_t after, std::uint32_t limit);
+  caf::result<attachment> attached(const process_id& id, const std::string& ref);
   caf::result<event_page> events(const process_id& id, event_seq after, std::uint32_t limit);
 
   std::shared_ptr<storage::store> store;

@@ -92,11 +92,36 @@ caf::result<registered_list> registry_state::enroll(std::vector<registration> it
   return result;
 }
 
-caf::result<park_receipt> registry_state::park(lease held, wait_condition until) {
-  const auto deadline = until.deadline;
-  auto result = submit<park_receipt>(park_request{std::move(held), std::move(until)});
+caf::result<park_receipt> registry_state::park(park_request request) {
+  auto deadline = request.until.deadline;
+  for (const auto& one : request.also) {
+    if (one.deadline != 0 && (deadline == 0 || one.deadline < deadline)) {
+      deadline = one.deadline;
+    }
+  }
+  auto result = submit<park_receipt>(std::move(request));
   consider_alarm(deadline);
   return result;
+}
+
+caf::result<journal_receipt> registry_state::journal(journal_request request) {
+  if (request.children.size() > policy_.register_max) {
+    return caf::make_error(ec::bad_request, "children: " + std::to_string(request.children.size())
+                                              + " in one message, expected at most "
+                                              + std::to_string(policy_.register_max));
+  }
+  auto bytes = request.status.size();
+  for (const auto& one : request.entries) {
+    bytes += one.result.size();
+  }
+  for (const auto& one : request.children) {
+    bytes += one.input.size();
+    consider_alarm(one.due_at);
+  }
+  for (const auto& one : request.attachments) {
+    bytes += one.bytes.size();
+  }
+  return submit<journal_receipt>(std::move(request), bytes);
 }
 
 caf::result<owner> registry_state::enlist(std::string who_name, caf::actor sweeper) {
@@ -371,8 +396,10 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
       return state.submit<done>(release_request{std::move(held), "not taken", false});
     },
     [&state](atom::park, lease& held, wait_condition& until) {
-      return state.park(std::move(held), std::move(until));
+      return state.park(park_request{std::move(held), std::move(until), {}, 1});
     },
+    [&state](atom::park, park_request& request) { return state.park(std::move(request)); },
+    [&state](atom::journal, journal_request& request) { return state.journal(std::move(request)); },
     [&state](atom::append, append_request& request) {
       const auto bytes = request.payload.size();
       return state.submit<event>(std::move(request), bytes);

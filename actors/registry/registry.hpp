@@ -52,7 +52,8 @@ public:
   void start(pointer self, registry_links links, registry_policy policy);
 
   caf::result<registered_list> enroll(std::vector<registration> items);
-  caf::result<park_receipt> park(lease held, wait_condition until);
+  caf::result<park_receipt> park(park_request request);
+  caf::result<journal_receipt> journal(journal_request request);
   caf::result<owner> enlist(std::string who_name, caf::actor sweeper);
   caf::result<cancel_receipt> cancel(cancel_request request);
   void offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,

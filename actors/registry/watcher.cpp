@@ -108,6 +108,19 @@ caf::result<event_page> watcher_state::follow(const process_id& id, event_seq af
 
 caf::result<event> watcher_state::follow_type(const process_id& id, const std::string& type,
                                               event_seq after, duration_ms length) {
+  return wait_event(
+    id, length, [store = store_, id, type, after] { return store->event_after(id, type, after); });
+}
+
+caf::result<event> watcher_state::nth_signal(const process_id& id, const std::string& signal,
+                                             std::uint64_t n, duration_ms length) {
+  const auto type = event_types::signal_prefix + signal;
+  return wait_event(id, length,
+                    [store = store_, id, type, n] { return store->nth_event(id, type, n); });
+}
+
+caf::result<event>
+watcher_state::wait_event(const process_id& id, duration_ms length, find_function find) {
   row_id row{};
   if (const auto no = admit(id, row)) {
     return to_error(*no);
@@ -116,10 +129,10 @@ caf::result<event> watcher_state::follow_type(const process_id& id, const std::s
   waiter x;
   x.row = row;
   x.deadline = deadline_after(length);
-  x.check = [this, id, row, type, after, promise]() mutable {
+  x.check = [this, id, row, find = std::move(find), promise]() mutable {
     // First whether it has ended: an event that comes between the two reads is then still seen.
     const auto ended = store_->outcome_of(row).has_value();
-    auto found = store_->event_after(id, type, after);
+    auto found = find();
     if (!found) {
       promise.deliver(to_error(found.why()));
       return true;
@@ -271,6 +284,8 @@ watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
              duration_ms length) { return state.follow(id, after, limit, length); },
     [&state](atom::follow, const process_id& id, const std::string& type, event_seq after,
              duration_ms length) { return state.follow_type(id, type, after, length); },
+    [&state](atom::signal, const process_id& id, const std::string& signal, std::uint64_t n,
+             duration_ms length) { return state.nth_signal(id, signal, n, length); },
     [&state](atom::wakes, const std::string& session, duration_ms length) {
       return state.wait_wake(session, length);
     },

@@ -36,6 +36,8 @@ public:
   follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length);
   caf::result<event>
   follow_type(const process_id& id, const std::string& type, event_seq after, duration_ms length);
+  caf::result<event>
+  nth_signal(const process_id& id, const std::string& signal, std::uint64_t n, duration_ms length);
   caf::result<done> wait_wake(const std::string& session, duration_ms length);
   void changed(const std::vector<row_id>& rows);
   void tick();
@@ -56,6 +58,10 @@ private:
     std::function<void()> refuse;
   };
 
+  /// Asks the store for an event; an empty one is not there yet.
+  using find_function = std::function<checked<std::optional<event>>()>;
+
+  caf::result<event> wait_event(const process_id& id, duration_ms length, find_function find);
   [[nodiscard]] std::optional<refusal> admit(const process_id& id, row_id& row) const;
   void subscribe(waiter x);
   void remove(std::uint64_t number);
