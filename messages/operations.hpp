@@ -175,6 +175,8 @@ struct claimed {
   std::uint32_t failures = 0;
   /// Whether this run has a journal to go on from.
   bool journaled = false;
+  /// When the process was first claimed.
+  timestamp_ms started_at = 0;
 };
 
 template <class Inspector>
@@ -184,7 +186,8 @@ typename Inspector::result_type inspect(Inspector& f, claimed& x) {
                             field("registration", x.registration_json), field("attempt", x.attempt),
                             field("interruptions", x.interruptions),
                             field("cancel_requested", x.cancel_requested), field("woken", x.woken),
-                            field("failures", x.failures), field("journaled", x.journaled));
+                            field("failures", x.failures), field("journaled", x.journaled),
+                            field("started_at", x.started_at));
 }
 
 struct claimed_list {

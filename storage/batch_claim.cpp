@@ -177,6 +177,7 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
   out.cancel_requested = head.cancel_requested;
   out.failures = head.failures;
   out.journaled = head.journaled;
+  out.started_at = head.started_at;
   txn_.erase(tables_.ready, encode(place));
   txn_.put(tables_.lease, row_key(place.row), encode(granted));
   txn_.put(tables_.expiry, time_key(granted.expires_at, place.row), {});

@@ -37,7 +37,14 @@ void node_state::start(pointer self, node_setup setup) {
   for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
     readers_.push_back(self->spawn(reader, setup_.store, setup_.clock));
   }
-  sweeper_ = self->spawn(sweeper, registry_, setup_.tools, setup_.worker);
+  worker_links worker{registry_,
+                      readers_.front(),
+                      watcher_,
+                      {},
+                      setup_.tools,
+                      setup_.run_code,
+                      [clock = setup_.clock] { return clock->now(); }};
+  sweeper_ = self->spawn(sweeper, std::move(worker), setup_.worker);
   adopt(caf::actor_cast<caf::actor>(sweeper_));
   adopt(caf::actor_cast<caf::actor>(timekeeper_));
   adopt(caf::actor_cast<caf::actor>(watcher_));
@@ -147,12 +154,17 @@ void node_state::down(const caf::down_msg& x) {
 }
 
 std::string node_state::snapshot() const {
+  auto stuck = nlohmann::json::array();
+  for (const auto& x : setup_.stuck ? setup_.stuck() : std::vector<running::stuck_code>{}) {
+    stuck.push_back({{"id", x.id}, {"ms", x.length_ms}});
+  }
   return nlohmann::json{{"actor", name},
                         {"node", setup_.name},
                         {"clients", clients_},
                         {"children", children_.size()},
                         {"draining", draining_},
                         {"stopping", stopping_},
+                        {"stuck", stuck},
                         {"tools", setup_.tools->names()}}
     .dump();
 }

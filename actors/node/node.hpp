@@ -21,6 +21,10 @@ struct node_setup {
   std::shared_ptr<const registry_clock> clock;
   std::function<std::uint64_t()> random;
   std::shared_ptr<const running::toolbox> tools;
+  /// Where the code of workflows runs.
+  code_runner run_code;
+  /// Code that was told to stop and has not returned. May be empty.
+  std::function<std::vector<running::stuck_code>()> stuck;
   registry_policy registry;
   worker_policy worker;
   watch_policy watch;

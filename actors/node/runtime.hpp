@@ -36,6 +36,16 @@ struct runtime_options {
   std::uint32_t slots = 64;
   std::vector<std::string> queues;
   duration_ms cancel_grace_ms = 10'000;
+  /// Most threads for the code of workflows that are not stuck.
+  std::size_t workflow_threads = 8;
+  /// Workflows that wait in memory.
+  std::uint32_t waiting_max = 10'000;
+  duration_ms park_after_ms = 1'000;
+  std::size_t journal_max = 100'000;
+  std::size_t children_max = 10'000;
+  std::size_t result_bytes_max = 1'048'576;
+  /// Tool functions that were told to stop and have not returned. May be empty.
+  std::function<std::vector<running::stuck_code>()> stuck_tools;
   duration_ms safety_sweep_ms = 30'000;
 
   std::size_t waiters_max = 100'000;

@@ -4,7 +4,9 @@
 // and can ask it to stop. User code never runs on a thread that renews leases.
 #pragma once
 
+#include "actors/running/work_pool.hpp"
 #include "messages/error.hpp"
+#include "messages/journal.hpp"
 #include "messages/outcome.hpp"
 
 #include <chrono>
@@ -14,6 +16,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+namespace belay {
+struct workflow_definition;
+}
 
 namespace belay::running {
 
@@ -29,6 +35,10 @@ struct run_callbacks {
   std::function<void(outcome)> finished;
   /// Appends an event to the process's history (type, JSON text). May drop when the run is over.
   std::function<void(std::string, std::string)> emit;
+  /// Sets what `get` shows as the status (JSON text); of several in a row the last one counts.
+  std::function<void(std::string)> status;
+  /// Keeps bytes with the process.
+  std::function<void(attachment)> attach;
 };
 
 /// A run under way. Destroying it before `finished` was called stops it at once, as `kill` does.
@@ -65,6 +75,12 @@ public:
   virtual bool wait_for(std::chrono::milliseconds length) = 0;
   /// Appends an event to the process's history.
   virtual void emit(std::string type, const nlohmann::json& payload) = 0;
+  /// Says that it is alive and how far it has come: shown as the process's status. Cheap: of many
+  /// in a row only the last one is written.
+  virtual void progress(const nlohmann::json& status) = 0;
+  /// Keeps bytes with the process (`store.attachment_max` at most). Returns their reference,
+  /// "sha256:" and hex.
+  virtual std::string attach(std::string bytes, std::string name = {}) = 0;
 };
 
 /// The plug-in point: runs on a pool thread. An exception is a failure outcome (not retryable).
@@ -88,36 +104,45 @@ public:
 
   /// Adds a tool. Throws `std::invalid_argument` on a blank or taken name or a broken schema.
   void add(tool x);
+  /// Adds a workflow in one version. Throws as above.
+  void add(workflow_definition x);
 
   /// Returns the tool of that name, or nullptr.
   [[nodiscard]] const tool* find(const std::string& name) const;
-  /// Returns the names of all tools, sorted: what the node offers.
+  /// Returns the workflow of a kind, as in "album@2", or nullptr.
+  [[nodiscard]] const workflow_definition* find_workflow(const std::string& kind) const;
+  /// Returns the names of all tools and the kinds of all workflows, sorted: what the node offers.
   [[nodiscard]] std::vector<std::string> names() const;
-  /// Checks arguments against the tool's schema. Returns nothing when they fit, else a text that
-  /// names the argument, its value and what was expected. Requires that the tool exists.
+  /// Checks arguments against the schema of a tool or, by its kind, a workflow. Returns nothing when
+  /// they fit, else a text that names the argument, its value and what was expected. Requires that
+  /// there is such a one.
   [[nodiscard]] std::optional<refusal>
   check_args(const std::string& name, const nlohmann::json& args) const;
+
+  /// The same for a whole registration; nothing where its kind is not offered here.
+  [[nodiscard]] std::optional<refusal> check_input(const registration& x) const;
 
 private:
   struct impl;
   std::unique_ptr<impl> impl_;
 };
 
-/// A bounded pool of threads for blocking tool functions. Threads are made when needed.
+/// Blocking tool functions on a bounded pool of threads.
 class tool_threads {
 public:
   /// `threads_max`: most threads that are not stuck in an abandoned function.
   explicit tool_threads(std::size_t threads_max);
-  ~tool_threads();
-  tool_threads(const tool_threads&) = delete;
-  tool_threads& operator=(const tool_threads&) = delete;
 
   /// Makes a start function that runs `function` on this pool. The pool must outlive the runs.
   [[nodiscard]] tool_start blocking(tool_function function);
 
+  /// Functions that were told to stop and have not returned.
+  [[nodiscard]] std::vector<stuck_code> stuck() const {
+    return pool_->stuck();
+  }
+
 private:
-  struct impl;
-  std::shared_ptr<impl> impl_;
+  std::shared_ptr<work_pool> pool_;
 };
 
 /// Bounds and permissions of the exec tool ([tools.exec] of the configuration).

@@ -1,11 +1,8 @@
-// A bounded pool of threads for blocking tool functions.
+// Blocking tool functions: what they see, and how their ends are told.
 #include "actors/running/tool.hpp"
 
-#include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <thread>
 
 namespace belay::running {
 
@@ -37,6 +34,23 @@ public:
     if (!finished_ && callbacks_.emit) {
       callbacks_.emit(std::move(type), payload.dump());
     }
+  }
+
+  void progress(const nlohmann::json& status) override {
+    const std::lock_guard guard{mutex_};
+    if (!finished_ && callbacks_.status) {
+      callbacks_.status(status.dump());
+    }
+  }
+
+  std::string attach(std::string bytes, std::string name) override {
+    attachment x{"sha256:" + hash_hex(bytes), std::move(name), std::move(bytes)};
+    auto ref = x.ref;
+    const std::lock_guard guard{mutex_};
+    if (!finished_ && callbacks_.attach) {
+      callbacks_.attach(std::move(x));
+    }
+    return ref;
   }
 
   void cancel() {
@@ -84,64 +98,17 @@ private:
 
 } // namespace
 
-struct tool_threads::impl : std::enable_shared_from_this<tool_threads::impl> {
-  struct task {
-    std::shared_ptr<blocking_call> call;
-    std::shared_ptr<const tool_function> function;
-  };
-
-  void submit(task x) {
-    const std::lock_guard guard{mutex};
-    queue.push_back(std::move(x));
-    if (idle == 0 && busy + idle < threads_max) {
-      ++idle;
-      std::thread{[self = shared_from_this()] { self->work(); }}.detach();
-    } else {
-      ready.notify_one();
-    }
-  }
-
-  void work() {
-    std::unique_lock guard{mutex};
-    for (;;) {
-      ready.wait(guard, [this] { return stopping || !queue.empty(); });
-      if (queue.empty()) {
-        --idle;
-        ended.notify_all();
-        return;
-      }
-      auto next = std::move(queue.front());
-      queue.pop_front();
-      --idle;
-      ++busy;
-      guard.unlock();
-      next.call->run(*next.function);
-      next = {};
-      guard.lock();
-      --busy;
-      ++idle;
-    }
-  }
-
-  std::mutex mutex;
-  std::condition_variable ready;
-  std::condition_variable ended;
-  std::deque<task> queue;
-  std::size_t threads_max = 0;
-  std::size_t idle = 0;
-  std::size_t busy = 0;
-  bool stopping = false;
-};
-
 namespace {
 
 class blocking_run : public tool_run {
 public:
-  explicit blocking_run(std::shared_ptr<blocking_call> call) : call_{std::move(call)} {}
+  blocking_run(std::shared_ptr<blocking_call> call, work_pool::ticket_ptr ticket)
+    : call_{std::move(call)}, ticket_{std::move(ticket)} {}
 
   ~blocking_run() override {
     call_->cancel();
     call_->finish(make_cancelled("dropped"), false);
+    work_pool::abandon(ticket_);
   }
 
   void cancel() override {
@@ -151,34 +118,26 @@ public:
   void kill() override {
     call_->cancel();
     call_->finish(make_cancelled("killed; the function was left behind"));
+    work_pool::abandon(ticket_);
   }
 
 private:
   std::shared_ptr<blocking_call> call_;
+  work_pool::ticket_ptr ticket_;
 };
 
 } // namespace
 
-tool_threads::tool_threads(std::size_t threads_max) : impl_{std::make_shared<impl>()} {
-  impl_->threads_max = std::max<std::size_t>(threads_max, 1);
-}
-
-tool_threads::~tool_threads() {
-  // Functions that do not return are left behind; they hold the pool's state, not this object.
-  constexpr std::chrono::seconds patience{1};
-  std::unique_lock guard{impl_->mutex};
-  impl_->stopping = true;
-  impl_->ready.notify_all();
-  impl_->ended.wait_for(guard, patience, [this] { return impl_->idle + impl_->busy == 0; });
-}
+tool_threads::tool_threads(std::size_t threads_max)
+  : pool_{std::make_shared<work_pool>(threads_max)} {}
 
 tool_start tool_threads::blocking(tool_function function) {
   auto shared = std::make_shared<const tool_function>(std::move(function));
-  return [pool = impl_, shared](const run_info& info, const nlohmann::json& args,
+  return [pool = pool_, shared](const run_info& info, const nlohmann::json& args,
                                 run_callbacks callbacks) -> std::unique_ptr<tool_run> {
     auto call = std::make_shared<blocking_call>(info, args, std::move(callbacks));
-    pool->submit({call, shared});
-    return std::make_unique<blocking_run>(std::move(call));
+    auto ticket = pool->submit(info.id, [call, shared] { call->run(*shared); });
+    return std::make_unique<blocking_run>(std::move(call), std::move(ticket));
   };
 }
 

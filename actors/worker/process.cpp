@@ -1,6 +1,8 @@
 #include "actors/worker/process.hpp"
 
 #include "actors/faults.hpp"
+#include "actors/worker/workflow_driver.hpp"
+#include "actors/workflow/definition.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -29,12 +31,16 @@ void process_state_machine::start(pointer self, process_setup setup) {
     finished(make_failure(failure_class::internal, "registration_unreadable", x.what(), false));
     return;
   }
-  if (setup_.row.cancel_requested) {
+  if (setup_.row.cancel_requested && !setup_.row.journaled) {
     cancelling_ = true;
     finished(make_cancelled("cancelled before this attempt began"));
     return;
   }
-  run();
+  if (setup_.hold) {
+    self_->send(setup_.links.sweeper, atom::resume_v, setup_.slot);
+  } else {
+    run();
+  }
 }
 
 running::run_callbacks process_state_machine::callbacks() {
@@ -45,24 +51,23 @@ running::run_callbacks process_state_machine::callbacks() {
     [me](std::string type, std::string payload) {
       caf::anon_send(me, atom::append_v, std::move(type), std::move(payload));
     },
+    [me](std::string text) { caf::anon_send(me, atom::status_v, std::move(text)); },
+    [me](attachment bytes) { caf::anon_send(me, atom::attach_v, std::move(bytes)); },
   };
 }
 
+bool process_state_machine::is_workflow() const {
+  return setup_.links.tools->find_workflow(what_.kind) != nullptr;
+}
+
 void process_state_machine::run() {
-  const auto input = nlohmann::json::parse(what_.input);
-  const auto* tool = setup_.tools->find(what_.kind);
-  if (tool == nullptr) {
-    // Not the process's fault: the row stays claimable, for a worker that has the tool.
-    log::warn(component, "process.not_taken", {{"process", what_.id}, {"tool", what_.kind}},
-              "this worker has no such tool; the row is given back");
-    phase_ = phase::ended;
-    self_->request(setup_.registry, registry_deadline, atom::release_v, setup_.row.held)
-      .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
-            [this](const caf::error& x) { self_->quit(x); });
+  const auto& tools = *setup_.links.tools;
+  if (tools.find(what_.kind) == nullptr && !is_workflow()) {
+    give_back();
     return;
   }
-  const auto& args = input.at("args");
-  if (const auto no = setup_.tools->check_args(what_.kind, args)) {
+  const auto args = nlohmann::json::parse(what_.input).at("args");
+  if (const auto no = tools.check_args(what_.kind, args); no && !setup_.row.journaled) {
     finished(make_failure(failure_class::invalid_request, "bad_arguments", no->text, false));
     return;
   }
@@ -73,21 +78,80 @@ void process_state_machine::run() {
               {"fence", static_cast<std::uint64_t>(setup_.row.held.fence)},
               {"owner", setup_.row.held.holder.name}},
              "running");
+  if (is_workflow()) {
+    run_workflow();
+  } else {
+    run_tool(args);
+  }
+}
+
+void process_state_machine::give_back() {
+  // Not the process's fault: the row stays claimable, for a worker that has the tool.
+  log::warn(component, "process.not_taken", {{"process", what_.id}, {"tool", what_.kind}},
+            "this worker has no such tool; the row is given back");
+  phase_ = phase::ended;
+  self_->request(setup_.links.registry, registry_deadline, atom::release_v, setup_.row.held)
+    .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
+          [this](const caf::error& x) { self_->quit(x); });
+}
+
+void process_state_machine::run_tool(const nlohmann::json& args) {
   if (what_.timeout_ms > 0) {
     set_alarm(timeout_tag, what_.timeout_ms);
   }
+  const auto* tool = setup_.links.tools->find(what_.kind);
   run_ = tool->start({what_.id, setup_.row.attempt}, args, callbacks());
 }
 
+void process_state_machine::run_workflow() {
+  driver_setup x;
+  x.self = self_;
+  x.row = setup_.row;
+  x.what = what_;
+  x.slot = setup_.slot;
+  x.links = setup_.links;
+  x.policy = setup_.workflow;
+  x.cancel_grace_ms = setup_.cancel_grace_ms;
+  if (what_.timeout_ms > 0) {
+    // A workflow's time counts from its first start, however often it is parked on the way.
+    x.deadline = setup_.row.started_at + what_.timeout_ms;
+    set_alarm(timeout_tag, std::max<duration_ms>(x.deadline - setup_.links.now(), 0));
+  }
+  x.finished = [this](outcome result) { finished(std::move(result)); };
+  x.parked = [this] { end(caf::exit_reason::normal); };
+  x.lost = [this] { lost("journal"); };
+  x.set_alarm = [this](std::uint32_t tag, duration_ms delay) {
+    self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false, tag, delay);
+  };
+  workflow_ = std::make_unique<workflow_driver>(std::move(x));
+  workflow_->start();
+  if (setup_.row.cancel_requested) {
+    cancel(false);
+  }
+}
+
 void process_state_machine::set_alarm(alarm_tag tag, duration_ms delay) {
-  self_->send(setup_.sweeper, atom::alarm_v, setup_.slot, false, static_cast<std::uint32_t>(tag),
+  self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false, static_cast<std::uint32_t>(tag),
               delay);
 }
 
 void process_state_machine::stop_run() {
   if (run_) {
     run_->cancel();
-    set_alarm(grace_tag, setup_.cancel_grace_ms);
+  } else if (workflow_) {
+    workflow_->cancel(timed_out_ ? "its time is over" : "asked to stop");
+  } else {
+    return;
+  }
+  set_alarm(grace_tag, setup_.cancel_grace_ms);
+}
+
+void process_state_machine::kill_run() {
+  if (run_) {
+    run_->kill();
+  } else if (workflow_) {
+    workflow_->abandon();
+    finished(make_cancelled("killed; its code was left behind"));
   }
 }
 
@@ -97,8 +161,8 @@ void process_state_machine::cancel(bool kill) {
   }
   const auto first = !cancelling_;
   cancelling_ = true;
-  if (kill && run_) {
-    run_->kill();
+  if (kill) {
+    kill_run();
   } else if (first) {
     stop_run();
   }
@@ -114,20 +178,105 @@ void process_state_machine::release(const std::string& reason) {
   }
   phase_ = phase::ended;
   run_.reset();
-  self_->request(setup_.registry, registry_deadline, atom::release_v, setup_.row.held, reason)
+  if (workflow_) {
+    workflow_->abandon();
+  }
+  self_->request(setup_.links.registry, registry_deadline, atom::release_v, setup_.row.held, reason)
     .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
           [this](const caf::error& x) { self_->quit(x); });
 }
 
 void process_state_machine::alarm(std::uint32_t tag) {
-  if (tag == retry_tag && phase_ == phase::completing) {
+  if (tag >= workflow_driver::first_tag) {
+    if (workflow_ && phase_ == phase::running) {
+      workflow_->alarm(tag);
+    }
+  } else if (tag == retry_tag && phase_ == phase::completing) {
     complete();
   } else if (tag == timeout_tag && phase_ == phase::running && !cancelling_ && !timed_out_) {
     timed_out_ = true;
     stop_run();
-  } else if (tag == grace_tag && phase_ == phase::running && run_) {
-    run_->kill();
+  } else if (tag == grace_tag && phase_ == phase::running) {
+    kill_run();
   }
+}
+
+void process_state_machine::call_finished(std::uint64_t call, outcome result) {
+  if (workflow_ && phase_ == phase::running) {
+    workflow_->call_finished(call, std::move(result));
+  }
+}
+
+void process_state_machine::advance() {
+  if (workflow_ && phase_ == phase::running) {
+    workflow_->advance();
+  }
+}
+
+void process_state_machine::resumed() {
+  if (phase_ != phase::running) {
+    return;
+  }
+  if (workflow_) {
+    workflow_->resumed();
+  } else if (setup_.hold) {
+    setup_.hold = false;
+    run();
+  }
+}
+
+void process_state_machine::park() {
+  if (workflow_ && phase_ == phase::running) {
+    workflow_->park_soon();
+  }
+}
+
+void process_state_machine::status(std::string text) {
+  status_ = std::move(text);
+  if (!status_in_flight_) {
+    send_status();
+  }
+}
+
+void process_state_machine::send_status() {
+  if (status_.empty() || phase_ == phase::ended) {
+    return;
+  }
+  journal_request request;
+  request.held = setup_.row.held;
+  request.status = std::exchange(status_, {});
+  status_in_flight_ = true;
+  self_->request(setup_.links.registry, registry_deadline, atom::journal_v, std::move(request))
+    .then(
+      [this](const journal_receipt&) {
+        status_in_flight_ = false;
+        send_status();
+      },
+      [this](const caf::error& x) {
+        status_in_flight_ = false;
+        if (to_refusal(x).code == ec::lease_superseded) {
+          lost("status");
+        }
+      });
+}
+
+void process_state_machine::attach(attachment bytes) {
+  if (phase_ == phase::ended) {
+    return;
+  }
+  journal_request request;
+  request.held = setup_.row.held;
+  request.attachments.push_back(std::move(bytes));
+  self_->request(setup_.links.registry, registry_deadline, atom::journal_v, std::move(request))
+    .then([](const journal_receipt&) {},
+          [this](const caf::error& x) {
+            const auto why = to_refusal(x);
+            log::warn(component, "attachment.refused", {{"process", what_.id}, {"why", why.text}},
+                      "an attachment was not kept");
+            if (why.code == ec::lease_superseded) {
+              lost("attach");
+            }
+          });
 }
 
 void process_state_machine::emit(std::string type, std::string payload) {
@@ -145,7 +294,7 @@ void process_state_machine::emit(std::string type, std::string payload) {
   request.payload = std::move(payload);
   request.fenced = true;
   request.held = setup_.row.held;
-  self_->request(setup_.registry, registry_deadline, atom::append_v, std::move(request))
+  self_->request(setup_.links.registry, registry_deadline, atom::append_v, std::move(request))
     .then([this](const event&) { --appends_in_flight_; },
           [this](const caf::error& x) {
             --appends_in_flight_;
@@ -175,7 +324,7 @@ void process_state_machine::finished(outcome result) {
 }
 
 void process_state_machine::complete() {
-  self_->request(setup_.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
+  self_->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
     .then([this](const completion&) { end(caf::exit_reason::normal); },
           [this](const caf::error& x) {
             const auto why = to_refusal(x);
@@ -196,12 +345,16 @@ void process_state_machine::complete() {
 void process_state_machine::end(caf::error reason) {
   phase_ = phase::ended;
   run_.reset();
+  if (workflow_) {
+    workflow_->abandon(); // May be what called: it is destroyed with this actor's state.
+  }
   self_->quit(std::move(reason));
 }
 
 std::string process_state_machine::snapshot() const {
   constexpr std::array words{"running", "completing", "ended"};
   return nlohmann::json{{"actor", name},
+                        {"workflow", workflow_ ? workflow_->snapshot() : nlohmann::json{}},
                         {"id", what_.id},
                         {"attempt", setup_.row.attempt},
                         {"fence", static_cast<std::uint64_t>(setup_.row.held.fence)},
@@ -221,6 +374,14 @@ process_actor::behavior_type process(process_state_machine::pointer self, proces
     [&state](atom::lost, const std::string& why) { state.lost(why); },
     [&state](atom::release, const std::string& reason) { state.release(reason); },
     [&state](atom::finished, outcome& result) { state.finished(std::move(result)); },
+    [&state](atom::finished, std::uint64_t call, outcome& result) {
+      state.call_finished(call, std::move(result));
+    },
+    [&state](atom::advance) { state.advance(); },
+    [&state](atom::resume) { state.resumed(); },
+    [&state](atom::park) { state.park(); },
+    [&state](atom::status, std::string& text) { state.status(std::move(text)); },
+    [&state](atom::attach, attachment& bytes) { state.attach(std::move(bytes)); },
     [&state](atom::append, std::string& type, std::string& payload) {
       state.emit(std::move(type), std::move(payload));
     },

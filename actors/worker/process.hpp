@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/worker/worker_links.hpp"
 #include "messages/protocol.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -9,13 +10,16 @@
 
 namespace belay::actors {
 
+class workflow_driver;
+
 struct process_setup {
   claimed row;
   std::uint64_t slot = 0;
-  registry_actor registry;
-  sweeper_actor sweeper;
-  std::shared_ptr<const running::toolbox> tools;
+  worker_links links;
+  workflow_policy workflow;
   duration_ms cancel_grace_ms = 0;
+  /// Whether to ask for a slot first: those are taken by processes that go on after a wait.
+  bool hold = false;
 };
 
 /// What the PROCESS does. Its exit reason tells how it ended: `normal` after the outcome (or a
@@ -32,6 +36,12 @@ public:
   void lost(const std::string& why);
   void release(const std::string& reason);
   void finished(outcome result);
+  void call_finished(std::uint64_t call, outcome result);
+  void advance();
+  void resumed();
+  void park();
+  void status(std::string text);
+  void attach(attachment bytes);
   void emit(std::string type, std::string payload);
   void alarm(std::uint32_t tag);
   [[nodiscard]] std::string snapshot() const;
@@ -41,7 +51,13 @@ private:
   enum alarm_tag : std::uint32_t { timeout_tag = 1, grace_tag = 2, retry_tag = 3 };
 
   void run();
+  void run_tool(const nlohmann::json& args);
+  void run_workflow();
+  [[nodiscard]] bool is_workflow() const;
+  void give_back();
+  void send_status();
   void stop_run();
+  void kill_run();
   void complete();
   void end(caf::error reason);
   void set_alarm(alarm_tag tag, duration_ms delay);
@@ -51,12 +67,16 @@ private:
   process_setup setup_;
   registration what_;
   std::unique_ptr<running::tool_run> run_;
+  std::unique_ptr<workflow_driver> workflow_;
   phase phase_ = phase::running;
   bool cancelling_ = false;
   bool timed_out_ = false;
   outcome result_;
   std::uint32_t appends_in_flight_ = 0;
   std::uint64_t appends_dropped_ = 0;
+  /// The last status that was not written yet, and whether one is on its way.
+  std::string status_;
+  bool status_in_flight_ = false;
 };
 
 process_actor::behavior_type process(process_state_machine::pointer self, process_setup setup);

@@ -19,11 +19,9 @@ constexpr std::uint64_t own_slot = 0;
 
 } // namespace
 
-void sweeper_state::start(pointer self, registry_actor registry,
-                          std::shared_ptr<const running::toolbox> tools, worker_policy policy) {
+void sweeper_state::start(pointer self, worker_links links, worker_policy policy) {
   self_ = self;
-  registry_ = std::move(registry);
-  tools_ = std::move(tools);
+  links_ = std::move(links);
   policy_ = std::move(policy);
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
@@ -35,13 +33,14 @@ void sweeper_state::enlist() {
     return;
   }
   self_
-    ->request(registry_, registry_deadline, atom::enlist_v, policy_.owner_name,
+    ->request(links_.registry, registry_deadline, atom::enlist_v, policy_.owner_name,
               caf::actor_cast<caf::actor>(self_))
     .then(
       [this](const owner& who) {
         who_ = who;
         // Rows of an earlier enlisting are void: their processes are told by their keepers.
-        offer(policy_.slots - static_cast<std::uint32_t>(slots_.size()));
+        offered_ = 0;
+        offer_free();
       },
       [this](const caf::error& x) {
         log::warn(component, "enlist.refused", {{"why", to_refusal(x).text}},
@@ -50,15 +49,21 @@ void sweeper_state::enlist() {
       });
 }
 
-void sweeper_state::offer(std::uint32_t count) {
-  if (count > 0 && !draining_ && !who_.name.empty()) {
-    self_->send(registry_, atom::offer_v, who_, count, tools_->names(), policy_.queues);
+void sweeper_state::offer_free() {
+  const auto taken = busy() + offered_;
+  if (taken < policy_.slots && !draining_ && !who_.name.empty()) {
+    const auto count = policy_.slots - taken;
+    offered_ += count;
+    self_->send(links_.registry, atom::offer_v, who_, count, links_.tools->names(), policy_.queues);
   }
 }
 
 void sweeper_state::grant(claimed_list rows) {
+  if (!rows.items.empty() && rows.items.front().held.holder == who_) {
+    offered_ -= std::min(offered_, static_cast<std::uint32_t>(rows.items.size()));
+  }
   for (auto& row : rows.items) {
-    if (draining_ || row.held.holder != who_ || slots_.size() >= policy_.slots) {
+    if (draining_ || row.held.holder != who_) {
       give_back(row);
     } else {
       run(std::move(row));
@@ -67,7 +72,7 @@ void sweeper_state::grant(claimed_list rows) {
 }
 
 void sweeper_state::give_back(const claimed& row) {
-  self_->request(registry_, registry_deadline, atom::release_v, row.held)
+  self_->request(links_.registry, registry_deadline, atom::release_v, row.held)
     .then([this](const done&) { ++released_; },
           [](const caf::error&) {
             // The lease's end gives the row back all the same.
@@ -80,10 +85,16 @@ void sweeper_state::run(claimed row) {
   slot x;
   x.held = row.held;
   const auto me = sweeper_actor{self_};
-  process_setup setup{std::move(row), number, registry_, me, tools_, policy_.cancel_grace_ms};
+  auto links = links_;
+  links.sweeper = me;
+  // More are held than there are slots only where one that waited has taken the slot of an offer.
+  x.idle = busy() >= policy_.slots;
+  idle_ += x.idle ? 1 : 0;
+  process_setup setup{std::move(row),   number,          std::move(links),
+                      policy_.workflow, policy_.cancel_grace_ms, x.idle};
   x.process = self_->spawn(process, std::move(setup));
   self_->monitor(x.process);
-  x.keeper = self_->spawn(lease_keeper, keeper_setup{x.held, number, registry_, me, x.process,
+  x.keeper = self_->spawn(lease_keeper, keeper_setup{x.held, number, links_.registry, me, x.process,
                                                      policy_.ttl_ms, policy_.renew_interval_ms});
   by_process_[x.process.address()] = number;
   slots_.emplace(number, std::move(x));
@@ -112,12 +123,64 @@ void sweeper_state::down(const caf::down_msg& x) {
     ++ended_;
   }
   caf::anon_send_exit(freed->second.keeper, caf::exit_reason::user_shutdown);
+  const auto was_idle = freed->second.idle;
+  idle_ -= was_idle ? 1 : 0;
   slots_.erase(freed);
   for (auto it = alarms_.begin(); it != alarms_.end();) {
     it = it->second.slot == number ? alarms_.erase(it) : std::next(it);
   }
-  offer(1);
+  if (!was_idle) {
+    slot_freed();
+  }
   finish_drain_if_idle();
+}
+
+std::uint32_t sweeper_state::busy() const {
+  return static_cast<std::uint32_t>(slots_.size()) - idle_;
+}
+
+void sweeper_state::idle(std::uint64_t number) {
+  const auto found = slots_.find(number);
+  if (found == slots_.end() || found->second.idle) {
+    return;
+  }
+  found->second.idle = true;
+  ++idle_;
+  if (idle_ > policy_.waiting_max || draining_) {
+    self_->send(found->second.process, atom::park_v);
+  }
+  slot_freed();
+}
+
+void sweeper_state::resume(std::uint64_t number) {
+  const auto found = slots_.find(number);
+  if (found == slots_.end() || found->second.queued) {
+    return;
+  }
+  auto& x = found->second;
+  if (x.idle && busy() >= policy_.slots) {
+    x.queued = true;
+    queue_.push_back(number);
+    return;
+  }
+  idle_ -= x.idle ? 1 : 0;
+  x.idle = false;
+  self_->send(x.process, atom::resume_v);
+}
+
+void sweeper_state::slot_freed() {
+  while (!queue_.empty()) {
+    const auto found = slots_.find(queue_.front());
+    queue_.pop_front();
+    if (found != slots_.end() && found->second.queued) {
+      found->second.queued = false;
+      found->second.idle = false;
+      --idle_;
+      self_->send(found->second.process, atom::resume_v);
+      return;
+    }
+  }
+  offer_free();
 }
 
 void sweeper_state::alarm(std::uint64_t number, bool keeper, std::uint32_t tag, duration_ms delay) {
@@ -173,13 +236,16 @@ caf::result<done> sweeper_state::drain(duration_ms length) {
   if (!who_.name.empty()) {
     // Grants that left the registry before the withdrawal reach us before its answer, and are
     // given back.
-    self_->request(registry_, registry_deadline, atom::withdraw_v, who_)
+    self_->request(links_.registry, registry_deadline, atom::withdraw_v, who_)
       .then([this](const done&) { who_.name.clear(), finish_drain_if_idle(); },
             [this](const caf::error&) { who_.name.clear(), finish_drain_if_idle(); });
   }
   log::info(component, "worker.draining", {{"running", slots_.size()}},
             "no new rows; waiting for what runs");
   alarm(own_slot, false, 0, length);
+  for (const auto& [number, x] : slots_) {
+    self_->send(x.process, atom::park_v); // What waits is not waited for.
+  }
   auto promise = *drained_;
   finish_drain_if_idle();
   return promise;
@@ -227,6 +293,7 @@ std::string sweeper_state::snapshot() const {
   }
   return nlohmann::json{{"actor", name},          {"owner", policy_.owner_name},
                         {"slots", policy_.slots}, {"draining", draining_},
+                        {"busy", busy()},         {"waiting", idle_},
                         {"started", started_},    {"alarms", alarms_.size()},
                         {"ended", ended_},        {"lost", lost_},
                         {"running", running}}
@@ -234,11 +301,10 @@ std::string sweeper_state::snapshot() const {
 }
 
 sweeper_actor::behavior_type
-sweeper(sweeper_state::pointer self, registry_actor registry,
-        std::shared_ptr<const running::toolbox> tools, worker_policy policy) {
+sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy) {
   install_fault_handlers(self, component);
   auto& state = self->state;
-  state.start(self, std::move(registry), std::move(tools), std::move(policy));
+  state.start(self, std::move(links), std::move(policy));
   return {
     [&state](atom::grant, claimed_list& rows) { state.grant(std::move(rows)); },
     [&state](atom::cancel, row_id row, fencing_token fence, bool kill) {
@@ -248,6 +314,8 @@ sweeper(sweeper_state::pointer self, registry_actor registry,
     [&state](atom::alarm, std::uint64_t slot, bool keeper, std::uint32_t tag, duration_ms delay) {
       state.alarm(slot, keeper, tag, delay);
     },
+    [&state](atom::idle, std::uint64_t slot) { state.idle(slot); },
+    [&state](atom::resume, std::uint64_t slot) { state.resume(slot); },
     [&state](atom::tick) { state.tick(); },
     [&state](atom::drain, duration_ms length) { return state.drain(length); },
     [&state](atom::snapshot) { return state.snapshot(); },

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/worker/worker_links.hpp"
 #include "messages/protocol.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,10 +28,14 @@ struct worker_policy {
   duration_ms ttl_ms = 30'000;
   /// Pause between renewals; the lease survives two missed ones (ttl >= 3 x interval).
   duration_ms renew_interval_ms = 10'000;
+  /// Processes that wait in memory, without a slot; beyond that they park at once.
+  std::uint32_t waiting_max = 10'000;
+  workflow_policy workflow;
 };
 
 /// What the SWEEPER does. It offers its free slots as a standing claim and keeps an account:
-/// offered plus held never exceeds `slots`. It also rings the alarms of its process actors and
+/// offered plus busy never exceeds `slots`, but where one that waited goes on meanwhile.
+/// A process that waits gives its slot away and asks for one before it goes on. It also rings the alarms of its process actors and
 /// lease keepers, because a delayed message cannot be cancelled and would keep a dead actor in
 /// memory.
 class sweeper_state {
@@ -37,11 +43,12 @@ public:
   static constexpr const char* name = "sweeper";
   using pointer = sweeper_actor::stateful_pointer<sweeper_state>;
 
-  void start(pointer self, registry_actor registry, std::shared_ptr<const running::toolbox> tools,
-             worker_policy policy);
+  void start(pointer self, worker_links links, worker_policy policy);
   void grant(claimed_list rows);
   void cancel(row_id row, fencing_token fence, bool kill);
   void enlist();
+  void idle(std::uint64_t number);
+  void resume(std::uint64_t number);
   void alarm(std::uint64_t number, bool keeper, std::uint32_t tag, duration_ms delay);
   void tick();
   caf::result<done> drain(duration_ms length);
@@ -54,6 +61,10 @@ private:
     lease held;
     process_actor process;
     lease_keeper_actor keeper;
+    /// It runs nothing and takes no slot.
+    bool idle = false;
+    /// It waits for a slot.
+    bool queued = false;
   };
 
   struct alarm_entry {
@@ -63,21 +74,28 @@ private:
   };
 
   void run(claimed row);
+  /// Gives a free slot to the first that waits for one, or offers it.
+  void slot_freed();
+  [[nodiscard]] std::uint32_t busy() const;
   void give_back(const claimed& row);
   void down(const caf::down_msg& x);
-  void offer(std::uint32_t count);
+  void offer_free();
   void arm();
   void stop();
   void release_all(const std::string& reason);
   void finish_drain_if_idle();
 
   pointer self_ = nullptr;
-  registry_actor registry_;
-  std::shared_ptr<const running::toolbox> tools_;
+  worker_links links_;
   worker_policy policy_;
   owner who_;
   std::uint64_t last_slot_ = 0;
   std::map<std::uint64_t, slot> slots_;
+  std::uint32_t idle_ = 0;
+  /// What is left of the standing claim.
+  std::uint32_t offered_ = 0;
+  /// Those that want a slot, in order.
+  std::deque<std::uint64_t> queue_;
   std::map<caf::actor_addr, std::uint64_t> by_process_;
   std::multimap<time_point, alarm_entry> alarms_;
   std::optional<time_point> armed_at_;
@@ -92,7 +110,6 @@ private:
 };
 
 sweeper_actor::behavior_type
-sweeper(sweeper_state::pointer self, registry_actor registry,
-        std::shared_ptr<const running::toolbox> tools, worker_policy policy);
+sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy);
 
 } // namespace belay::actors

@@ -1,0 +1,36 @@
+// What a worker's actors need from outside themselves.
+#pragma once
+
+#include "actors/running/tool.hpp"
+#include "actors/workflow/engine.hpp"
+#include "messages/protocol.hpp"
+
+#include <functional>
+#include <memory>
+
+namespace belay::actors {
+
+/// Runs code of a process on a thread where it may block. Returns the ticket by which it can be left
+/// behind; none where a test runs it at once.
+using code_runner
+  = std::function<running::work_pool::ticket_ptr(const process_id&, std::function<void()>)>;
+
+/// Bounds on workflows: the `[workflow]` section of the configuration.
+struct workflow_policy {
+  /// How long a workflow that waits is kept in memory before it parks.
+  duration_ms park_after_ms = 1'000;
+  workflows::engine_limits limits;
+};
+
+struct worker_links {
+  registry_actor registry;
+  reader_actor reader;
+  watcher_actor watcher;
+  sweeper_actor sweeper;
+  std::shared_ptr<const running::toolbox> tools;
+  code_runner run_code;
+  /// The time that timers are measured by: the registry's.
+  std::function<timestamp_ms()> now;
+};
+
+} // namespace belay::actors
