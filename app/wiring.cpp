@@ -12,7 +12,7 @@ Number as(std::int64_t value) {
 } // namespace
 
 tool_shop::tool_shop(const configuration& settings,
-                     const std::function<void(running::toolbox&)>& extra)
+                     const tool_adder& extra)
   : threads_{std::make_shared<running::tool_threads>(
     as<std::size_t>(settings.worker_tool_threads))},
     exec_{std::make_shared<running::exec_service>(running::exec_options{
@@ -22,7 +22,7 @@ tool_shop::tool_shop(const configuration& settings,
   tools_->add(exec_->as_tool());
   running::add_small_tools(*tools_, *threads_);
   if (extra) {
-    extra(*tools_);
+    extra(*tools_, *threads_);
   }
 }
 
@@ -30,6 +30,10 @@ tool_shop::~tool_shop() = default;
 
 std::shared_ptr<const running::toolbox> tool_shop::tools() const {
   return tools_;
+}
+
+std::function<std::vector<running::stuck_code>()> tool_shop::stuck() const {
+  return [threads = threads_] { return threads->stuck(); };
 }
 
 actors::runtime_options

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/node/runtime.hpp"
+#include "app/command_line.hpp"
 #include "app/configuration.hpp"
 
 #include <functional>
@@ -13,12 +14,15 @@ namespace belay::app {
 class tool_shop {
 public:
   /// `extra` adds the tools of an embedding program.
-  tool_shop(const configuration& settings, const std::function<void(running::toolbox&)>& extra);
+  tool_shop(const configuration& settings, const tool_adder& extra);
   ~tool_shop();
   tool_shop(const tool_shop&) = delete;
   tool_shop& operator=(const tool_shop&) = delete;
 
   [[nodiscard]] std::shared_ptr<const running::toolbox> tools() const;
+  /// Tool functions that were told to stop and have not returned. May be asked after the shop is
+  /// gone.
+  [[nodiscard]] std::function<std::vector<running::stuck_code>()> stuck() const;
 
 private:
   std::shared_ptr<running::tool_threads> threads_;

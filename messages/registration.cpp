@@ -492,6 +492,10 @@ std::string workflow_kind(std::string_view name, std::uint32_t version) {
   return std::string{name} + version_mark + std::to_string(version);
 }
 
+bool is_workflow_kind(std::string_view kind) {
+  return kind.find(version_mark) != std::string_view::npos;
+}
+
 std::string hash_hex(std::string_view canonical) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int length = 0;

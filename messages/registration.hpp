@@ -174,6 +174,9 @@ validate(const registration& x, const registration_limits& limits = {});
 /// Returns the kind of a workflow: who offers it can run it. As in "thumbnail_album@2".
 [[nodiscard]] std::string workflow_kind(std::string_view name, std::uint32_t version);
 
+/// Whether a kind is that of a workflow.
+[[nodiscard]] bool is_workflow_kind(std::string_view kind);
+
 /// Reads back a stored canonical text. Throws `std::invalid_argument` when it is not one.
 [[nodiscard]] registration registration_from_canonical(std::string_view text);
 

@@ -3,6 +3,7 @@
 #include "messages/selector.hpp"
 #include "storage/batch.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::storage {
@@ -18,13 +19,18 @@ bool is_signal(const std::string& type) {
 checked<const declared_type*>
 batch::may_append(const append_request& x, const row_state& state, const nlohmann::json& payload) {
   const declared_type* type = nullptr;
+  // A workflow that declares no signals takes any: its code knows which it waits for.
+  auto any_signal = is_signal(x.type) && is_workflow_kind(read_.name(state.head.kind));
   if (state.head.declares) {
     const auto& types = shared_.declared.of(
       state.row, [&] { return read_.text(read_.body(state.row).registration); });
     const auto found = types.find(x.type);
     type = found == types.end() ? nullptr : &found->second;
+    any_signal = any_signal && std::none_of(types.begin(), types.end(), [](const auto& one) {
+                   return is_signal(one.first);
+                 });
   }
-  if (type == nullptr && (!x.fenced || is_signal(x.type))) {
+  if (type == nullptr && (!x.fenced || is_signal(x.type)) && !any_signal) {
     return refusal{ec::bad_request, "type: '" + x.id + "' does not declare " + json_quote(x.type)
                                       + "; its registration's `events` lists what it may be sent"};
   }

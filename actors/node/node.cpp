@@ -29,7 +29,8 @@ void node_state::start(pointer self, node_setup setup) {
   watcher_ = self->spawn(watcher, setup_.store, setup_.clock, setup_.watch);
   timekeeper_ = self->spawn(timekeeper, setup_.safety_sweep_ms);
   registry_links links{setup_.store, setup_.clock, setup_.random,
-                       watcher_,     timekeeper_,  setup_.on_fault};
+                       watcher_,     timekeeper_,  setup_.on_fault,
+                       setup_.at_commit};
   registry_ = setup_.detach_registry
                 ? self->spawn<caf::detached>(registry, std::move(links), setup_.registry)
                 : self->spawn(registry, std::move(links), setup_.registry);

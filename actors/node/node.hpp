@@ -31,6 +31,7 @@ struct node_setup {
   std::size_t readers = 2;
   duration_ms safety_sweep_ms = 30'000;
   duration_ms drain_timeout_ms = 30'000;
+  std::function<bool(commit_point)> at_commit;
   /// Whether the registry gets a thread of its own; off only where a test owns the scheduler.
   bool detach_registry = true;
   /// Called when the registry faults or another actor ends that should not.

@@ -272,6 +272,13 @@ void registry_state::commit() {
   answers_.clear();
   batch_bytes_ = 0;
   storage::batch_result result;
+  const auto dies = [this](commit_point point) {
+    return links_.at_commit && !links_.at_commit(point);
+  };
+  if (dies(commit_point::before)) {
+    vanish();
+    return;
+  }
   try {
     result = links_.store->apply(batch, context());
   } catch (const storage::error& x) {
@@ -293,6 +300,10 @@ void registry_state::commit() {
                "the disk or the store is full: new processes are refused until there is room");
     return;
   }
+  if (dies(commit_point::after)) {
+    vanish();
+    return;
+  }
   ++commits_;
   operations_ += batch.size();
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -306,6 +317,13 @@ void registry_state::commit() {
     answers[i](result.answers[i]);
   }
   after_commit(result);
+}
+
+void registry_state::vanish() {
+  stopping_ = true;
+  batch_.clear();
+  answers_.clear();
+  self_->quit(caf::exit_reason::kill);
 }
 
 void registry_state::after_commit(const storage::batch_result& result) {
@@ -351,6 +369,9 @@ void registry_state::stop() {
     return;
   }
   commit(); // Everything that was asked before the exit message is still answered.
+  if (stopping_) {
+    return;
+  }
   stopping_ = true;
   self_->quit(caf::exit_reason::user_shutdown);
 }

@@ -29,6 +29,9 @@ struct registry_policy {
   retention_policy retention;
 };
 
+/// Before and after a batch is applied.
+enum class commit_point { before, after };
+
 /// What the registry needs from outside itself.
 struct registry_links {
   std::shared_ptr<storage::store> store;
@@ -39,6 +42,9 @@ struct registry_links {
   /// Called on a fault of the store, after every waiting caller has its answer. In a program it
   /// ends the process: a failed sync is never retried.
   std::function<void(const std::string&)> on_fault;
+  /// Where a test lets the program die. Answers whether the registry goes on; otherwise it ends at
+  /// once and answers nobody. May be empty.
+  std::function<bool(commit_point)> at_commit;
 };
 
 /// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`
@@ -89,6 +95,7 @@ private:
   void serve();
   void deliver(worker& to, claimed_list rows);
   void refuse_all(const refusal& no);
+  void vanish();
   void retain();
   void prune_more(prune_request request);
   void after_commit(const storage::batch_result& result);

@@ -1,5 +1,6 @@
 // Blocking tool functions: what they see, and how their ends are told.
 #include "actors/running/tool.hpp"
+#include "actors/workflow/failure.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -79,10 +80,8 @@ public:
     }
     try {
       finish(function(*this, args_));
-    } catch (const std::exception& x) {
-      finish(make_failure(failure_class::execution, "exception", x.what(), false));
     } catch (...) {
-      finish(make_failure(failure_class::execution, "exception", "unknown exception", false));
+      finish(workflows::outcome_of(std::current_exception()));
     }
   }
 

@@ -19,6 +19,7 @@ constexpr std::uint32_t appends_max = 64;
 
 } // namespace
 
+process_state_machine::process_state_machine() = default;
 process_state_machine::~process_state_machine() = default;
 
 void process_state_machine::start(pointer self, process_setup setup) {

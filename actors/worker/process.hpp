@@ -30,6 +30,7 @@ public:
   static constexpr const char* name = "process";
   using pointer = process_actor::stateful_pointer<process_state_machine>;
 
+  process_state_machine();
   ~process_state_machine();
   void start(pointer self, process_setup setup);
   void cancel(bool kill);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/node/client.hpp"
+#include "app/command_line.hpp"
 #include "app/exit_code.hpp"
 #include "app/output.hpp"
 
@@ -10,10 +11,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-namespace belay::running {
-class toolbox;
-}
 
 namespace belay::app {
 
@@ -27,7 +24,7 @@ struct common_options {
   /// The words after `--`: a program and its arguments.
   std::vector<std::string> program;
 
-  std::function<void(running::toolbox&)> extra_tools;
+  tool_adder extra_tools;
 };
 
 /// Ends a command early: prints the text, if any, and exits with the code.

@@ -46,7 +46,9 @@ exit_code run_node(const common_options& common, const settings_options& given) 
     = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
   init_log(settings);
   const tool_shop shop{settings, common.extra_tools};
-  actors::runtime node{make_runtime_options(settings, directory, shop.tools())};
+  auto options = make_runtime_options(settings, directory, shop.tools());
+  options.stuck_tools = shop.stuck();
+  actors::runtime node{std::move(options)};
   write_node_file(directory, {settings.node_address, node.port()}, settings.node_name);
   log::info("node", "node.ready",
             {{"address", settings.node_address},

@@ -107,6 +107,7 @@ exit_code run(const common_options& common, const run_options& x) {
   const run_directory directory{common.data};
   const tool_shop shop{settings, common.extra_tools};
   auto options = make_runtime_options(settings, directory.path(), shop.tools());
+  options.stuck_tools = shop.stuck();
   options.publish = false;
   actors::runtime node{std::move(options)};
   const auto client = node.make_client();
