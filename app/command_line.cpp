@@ -39,8 +39,7 @@ exit_code run(const command_action& action) {
 
 } // namespace
 
-int run_command_line(int argc, char** argv,
-                     const tool_adder& extra_tools) {
+int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   std::signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): cannot fail for SIGPIPE
   CLI::App app{"Runs processes to exactly one recorded outcome, whatever crashes on the way."};
   app.set_version_flag("--version", version_text);

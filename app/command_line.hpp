@@ -12,7 +12,6 @@ using tool_adder = std::function<void(running::toolbox&, running::tool_threads&)
 
 /// Runs one command and returns the program's exit code (exit_code.hpp). `extra_tools` adds the
 /// tools of an embedding program to the nodes that `node` and `run` start.
-int run_command_line(int argc, char** argv,
-                     const tool_adder& extra_tools = {});
+int run_command_line(int argc, char** argv, const tool_adder& extra_tools = {});
 
 } // namespace belay::app

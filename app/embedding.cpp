@@ -55,9 +55,8 @@ int embedding::run(int argc, char** argv) {
     return static_cast<int>(app::exit_code::usage);
   }
   return app::run_command_line(
-    argc, argv, [this](running::toolbox& box, running::tool_threads& threads) {
-      impl_->fill(box, threads);
-    });
+    argc, argv,
+    [this](running::toolbox& box, running::tool_threads& threads) { impl_->fill(box, threads); });
 }
 
 } // namespace belay

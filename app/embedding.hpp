@@ -6,8 +6,8 @@
 //       return node.run(argc, argv);
 //     }
 //
-// `node` of the program offers them, and `start`, `get` and all other commands know them. To embed a
-// node without the command line see actors/node/runtime.hpp; to test, actors/testing/node.hpp.
+// `node` of the program offers them, and `start`, `get` and all other commands know them. To embed
+// a node without the command line see actors/node/runtime.hpp; to test, actors/testing/node.hpp.
 #pragma once
 
 #include "actors/running/tool.hpp"

@@ -11,8 +11,7 @@ Number as(std::int64_t value) {
 
 } // namespace
 
-tool_shop::tool_shop(const configuration& settings,
-                     const tool_adder& extra)
+tool_shop::tool_shop(const configuration& settings, const tool_adder& extra)
   : threads_{std::make_shared<running::tool_threads>(
     as<std::size_t>(settings.worker_tool_threads))},
     exec_{std::make_shared<running::exec_service>(running::exec_options{

@@ -121,9 +121,10 @@ struct journal_request {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, journal_request& x) {
   using inspection::field;
-  return inspection::object(f, "journal_request", field("held", x.held), field("entries", x.entries),
-                            field("children", x.children), field("events", x.events),
-                            field("attachments", x.attachments), field("status", x.status));
+  return inspection::object(f, "journal_request", field("held", x.held),
+                            field("entries", x.entries), field("children", x.children),
+                            field("events", x.events), field("attachments", x.attachments),
+                            field("status", x.status));
 }
 
 struct journal_receipt {

@@ -185,7 +185,7 @@ using reader_actor = caf::typed_actor<
 /// WATCHER: who waits for what.
 using watcher_actor = caf::typed_actor<
   // Answers with the outcome once there is one. Refuses with `timed_out` after the given time
-  // (`watch.wait_max` at most: ask again), `unknown_process`, `overloaded`.
+  // (`watch.wait_max` at most: ask again; 0 only looks), `unknown_process`, `overloaded`.
   caf::replies_to<atom::wait, process_id, duration_ms>::with<outcome_view>,
   // Answers once there are events after a sequence number, or the process has its outcome; an empty
   // page after the given time. Refuses with `unknown_process`, `overloaded`.

@@ -29,8 +29,8 @@ bool is_immediate(effect_kind kind) {
 
 /// What an entry is called in a refusal.
 std::string name_of_entry(const journal_entry& x) {
-  return "entries: " + std::to_string(x.number) + " (" + to_string(x.kind) + " " + json_quote(x.name)
-         + " " + std::to_string(x.ordinal) + ")";
+  return "entries: " + std::to_string(x.number) + " (" + to_string(x.kind) + " "
+         + json_quote(x.name) + " " + std::to_string(x.ordinal) + ")";
 }
 
 } // namespace
@@ -109,8 +109,9 @@ std::optional<refusal> batch::may_attach(const journal_request& x, row_id row) c
                                         + std::to_string(shared_.opts.attachment_bytes_max)};
     }
     if (one.ref != std::string{ref_prefix} + hash_hex(one.bytes)) {
-      return refusal{ec::bad_request, "attachments: " + json_quote(one.ref.substr(0, name_bytes_max))
-                                        + " is not the hash of its bytes"};
+      return refusal{ec::bad_request,
+                     "attachments: " + json_quote(one.ref.substr(0, name_bytes_max))
+                       + " is not the hash of its bytes"};
     }
     const auto key = attachment_key(row, std::string_view{one.ref}.substr(ref_prefix.size()));
     count += txn_.get(tables_.attachment, key) ? 0 : 1;
@@ -158,9 +159,8 @@ void batch::drop_journal(row_state& x) {
 std::optional<refusal>
 batch::may_emit(const journal_request& x, const row_state& state, journal_plan& plan) {
   for (const auto& one : x.events) {
-    const auto known = std::any_of(x.entries.begin(), x.entries.end(), [&one](const auto& entry) {
-      return entry.number == one.entry;
-    });
+    const auto known = std::any_of(x.entries.begin(), x.entries.end(),
+                                   [&one](const auto& entry) { return entry.number == one.entry; });
     if (!known) {
       return refusal{ec::bad_request, "events: there is no entry " + std::to_string(one.entry)};
     }

@@ -37,8 +37,8 @@ public:
       named_.clear();
       done_.clear();
     }
-    expect(number == last_ + 1, "has a gap before entry " + std::to_string(number)
-                                  + " of its journal (I8)");
+    expect(number == last_ + 1,
+           "has a gap before entry " + std::to_string(number) + " of its journal (I8)");
     last_ = number;
     const auto fresh = named_.emplace(x.scope, x.kind, x.name, x.ordinal).second;
     expect(fresh, "has an entry twice in its journal: " + x.name + " (I8)");
@@ -70,15 +70,15 @@ void check_journals(const transaction& txn, const table_handles& tables, const t
   std::set<row_id> attached;
   std::set<row_id> shown;
   journal_check journals{sinks};
-  each_record(txn, tables.journal, "journal", sinks, [&](std::string_view key,
-                                                         std::string_view value) {
-    byte_reader in{key};
-    const auto row = row_id{in.u64()};
-    const auto x = decode_journal(value);
-    journaled.insert(row);
-    sinks.count(x.result);
-    journals.entry(row, in.u64(), x, read.text(x.result));
-  });
+  each_record(txn, tables.journal, "journal", sinks,
+              [&](std::string_view key, std::string_view value) {
+                byte_reader in{key};
+                const auto row = row_id{in.u64()};
+                const auto x = decode_journal(value);
+                journaled.insert(row);
+                sinks.count(x.result);
+                journals.entry(row, in.u64(), x, read.text(x.result));
+              });
   each_record(txn, tables.attachment, "attachment", sinks,
               [&](std::string_view key, std::string_view value) {
                 const auto x = decode_attachment(value);
@@ -102,7 +102,8 @@ void check_journals(const transaction& txn, const table_handles& tables, const t
     if (head.journaled != (journaled.erase(row) != 0)
         || head.has_attachments != (attached.erase(row) != 0)
         || head.has_status != (shown.erase(row) != 0)) {
-      sinks.report(row, "does not say rightly whether it has a journal, a status, attachments (I8)");
+      sinks.report(row,
+                   "does not say rightly whether it has a journal, a status, attachments (I8)");
     }
   });
   for (const auto* left : {&journaled, &attached, &shown}) {

@@ -62,10 +62,10 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.random = random_bits;
   setup.tools = options.tools;
   x.workflow_threads = std::make_unique<running::work_pool>(options.workflow_threads);
-  setup.run_code = [pool = x.workflow_threads.get()](const process_id& id,
-                                                     std::function<void()> code) {
-    return pool->submit(id, std::move(code));
-  };
+  setup.run_code
+    = [pool = x.workflow_threads.get()](const process_id& id, std::function<void()> code) {
+        return pool->submit(id, std::move(code));
+      };
   setup.stuck = [pool = x.workflow_threads.get(), tools = options.stuck_tools] {
     auto all = pool->stuck();
     const auto more = tools ? tools() : std::vector<running::stuck_code>{};
@@ -75,12 +75,15 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.registry
     = {options.batch_ops_max, options.batch_bytes_max, options.register_max, options.ttl_ms,
        options.name,          options.retention};
-  setup.worker = {options.name,   options.slots,
-                  options.queues, options.cancel_grace_ms,
-                  options.ttl_ms, options.renew_interval_ms,
-                  options.waiting_max,
-                  {options.park_after_ms,
-                   {options.journal_max, options.children_max, options.result_bytes_max}}};
+  setup.worker = {
+    options.name,
+    options.slots,
+    options.queues,
+    options.cancel_grace_ms,
+    options.ttl_ms,
+    options.renew_interval_ms,
+    options.waiting_max,
+    {options.park_after_ms, {options.journal_max, options.children_max, options.result_bytes_max}}};
   setup.watch = {options.waiters_max, options.wait_ms_max};
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;

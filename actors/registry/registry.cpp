@@ -272,9 +272,8 @@ void registry_state::commit() {
   answers_.clear();
   batch_bytes_ = 0;
   storage::batch_result result;
-  const auto dies = [this](commit_point point) {
-    return links_.at_commit && !links_.at_commit(point);
-  };
+  const auto dies
+    = [this](commit_point point) { return links_.at_commit && !links_.at_commit(point); };
   if (dies(commit_point::before)) {
     vanish();
     return;

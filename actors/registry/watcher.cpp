@@ -31,8 +31,9 @@ watcher_state::time_point watcher_state::deadline_after(duration_ms length) cons
          + std::chrono::milliseconds{std::clamp<duration_ms>(length, 0, policy_.wait_ms_max)};
 }
 
-std::optional<refusal> watcher_state::admit(const process_id& id, row_id& row) const {
-  if (waiters_.size() >= policy_.waiters_max) {
+std::optional<refusal>
+watcher_state::admit(const process_id& id, row_id& row, duration_ms length) const {
+  if (length > 0 && waiters_.size() >= policy_.waiters_max) {
     return refusal{ec::overloaded, "as many requests wait as watch.waiters_max allows ("
                                      + std::to_string(policy_.waiters_max) + ")"};
   }
@@ -46,7 +47,7 @@ std::optional<refusal> watcher_state::admit(const process_id& id, row_id& row) c
 
 caf::result<outcome_view> watcher_state::wait(const process_id& id, duration_ms length) {
   row_id row{};
-  if (const auto no = admit(id, row)) {
+  if (const auto no = admit(id, row, length)) {
     return to_error(*no);
   }
   auto promise = self_->make_response_promise<outcome_view>();
@@ -79,7 +80,7 @@ caf::result<event_page> watcher_state::follow(const process_id& id, event_seq af
                                               + std::to_string(events_limit_max));
   }
   row_id row{};
-  if (const auto no = admit(id, row)) {
+  if (const auto no = admit(id, row, length)) {
     return to_error(*no);
   }
   auto promise = self_->make_response_promise<event_page>();
@@ -122,7 +123,7 @@ caf::result<event> watcher_state::nth_signal(const process_id& id, const std::st
 caf::result<event>
 watcher_state::wait_event(const process_id& id, duration_ms length, find_function find) {
   row_id row{};
-  if (const auto no = admit(id, row)) {
+  if (const auto no = admit(id, row, length)) {
     return to_error(*no);
   }
   auto promise = self_->make_response_promise<event>();
@@ -182,6 +183,13 @@ caf::result<done> watcher_state::wait_wake(const std::string& session, duration_
 }
 
 void watcher_state::subscribe(waiter x) {
+  if (x.deadline <= self_->clock().now()) {
+    // Only asked whether: nothing to subscribe to.
+    if (!x.check()) {
+      x.expire();
+    }
+    return;
+  }
   const auto number = ++last_number_;
   by_row_[x.row].insert(number);
   by_deadline_.emplace(x.deadline, number);

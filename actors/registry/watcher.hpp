@@ -62,7 +62,8 @@ private:
   using find_function = std::function<checked<std::optional<event>>()>;
 
   caf::result<event> wait_event(const process_id& id, duration_ms length, find_function find);
-  [[nodiscard]] std::optional<refusal> admit(const process_id& id, row_id& row) const;
+  [[nodiscard]] std::optional<refusal>
+  admit(const process_id& id, row_id& row, duration_ms length) const;
   void subscribe(waiter x);
   void remove(std::uint64_t number);
   void arm();

@@ -113,9 +113,9 @@ public:
   [[nodiscard]] const workflow_definition* find_workflow(const std::string& kind) const;
   /// Returns the names of all tools and the kinds of all workflows, sorted: what the node offers.
   [[nodiscard]] std::vector<std::string> names() const;
-  /// Checks arguments against the schema of a tool or, by its kind, a workflow. Returns nothing when
-  /// they fit, else a text that names the argument, its value and what was expected. Requires that
-  /// there is such a one.
+  /// Checks arguments against the schema of a tool or, by its kind, a workflow. Returns nothing
+  /// when they fit, else a text that names the argument, its value and what was expected. Requires
+  /// that there is such a one.
   [[nodiscard]] std::optional<refusal>
   check_args(const std::string& name, const nlohmann::json& args) const;
 

@@ -46,8 +46,8 @@ void toolbox::add(tool x) {
   }
   auto schema = read_schema("the tool '" + x.name + "'", x.schema);
   const auto name = x.name;
-  impl_->tools.emplace(
-    name, std::make_unique<impl::entry>(impl::entry{std::move(x), std::move(schema)}));
+  impl_->tools.emplace(name,
+                       std::make_unique<impl::entry>(impl::entry{std::move(x), std::move(schema)}));
 }
 
 void toolbox::add(workflow_definition x) {

@@ -133,8 +133,8 @@ std::vector<stuck_code> work_pool::stuck() const {
   std::vector<stuck_code> result;
   const std::lock_guard guard{impl_->mutex};
   for (const auto& [x, what] : impl_->stuck) {
-    const auto length = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now()
-                                                                              - what.second);
+    const auto length
+      = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - what.second);
     result.push_back({what.first, length.count()});
   }
   return result;

@@ -16,8 +16,8 @@ struct stuck_code {
   duration_ms length_ms = 0;
 };
 
-/// Threads are made when needed. One that is stuck does not count: another may take its place, up to
-/// as many again as the pool has; beyond that work waits.
+/// Threads are made when needed. One that is stuck does not count: another may take its place, up
+/// to as many again as the pool has; beyond that work waits.
 ///
 /// Concurrency: may be used from any thread.
 class work_pool {

@@ -19,9 +19,8 @@ public:
   memory_directory() {
     std::error_code ignored;
     const auto shared = std::filesystem::path{"/dev/shm"};
-    const auto base = access(shared.c_str(), W_OK) == 0
-                        ? shared
-                        : std::filesystem::temp_directory_path(ignored);
+    const auto base
+      = access(shared.c_str(), W_OK) == 0 ? shared : std::filesystem::temp_directory_path(ignored);
     auto pattern = (base / "belay-testing-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) {
       throw std::runtime_error{"cannot make a temporary directory below " + base.string()};
@@ -146,7 +145,13 @@ struct node::impl {
     setup.worker.workflow.limits.children_max = options.children_max;
     setup.worker.workflow.limits.result_bytes_max = options.result_bytes_max;
     setup.detach_registry = false;
-    setup.on_fault = [this](const std::string& why) { fault = why; };
+    // Alarms are exact here; sweeps for safety's sake would be most of what a month costs.
+    setup.safety_sweep_ms = 30LL * 24 * 3'600'000;
+    setup.on_fault = [this](const std::string& why) {
+      if (!dead) {
+        fault = why;
+      }
+    };
     setup.at_commit = [this](actors::commit_point point) { return survives(point); };
     node = system->sys.spawn(actors::node, std::move(setup));
     to = {};
@@ -175,8 +180,8 @@ struct node::impl {
         dying = crash_in == 0;
       }
     }
-    const auto here = point == actors::commit_point::before ? crash_point::before
-                                                            : crash_point::after;
+    const auto here
+      = point == actors::commit_point::before ? crash_point::before : crash_point::after;
     if (dying && here == where) {
       dying = false;
       dead = true;
@@ -289,8 +294,8 @@ void node::start(registration x) {
 namespace {
 
 registration parse(const process_id& id, json input) {
-  auto x = parse_registration(json{{"id", id}, {"input", std::move(input)}},
-                              recovery_rule::rerunnable);
+  auto x
+    = parse_registration(json{{"id", id}, {"input", std::move(input)}}, recovery_rule::rerunnable);
   if (!x) {
     throw std::runtime_error{x.why().text};
   }
@@ -301,10 +306,9 @@ registration parse(const process_id& id, json input) {
 
 void node::start_workflow(process_id id, const std::string& name, json args,
                           std::uint32_t version) {
-  start(parse(id, {{"type", "workflow"},
-                   {"workflow", name},
-                   {"version", version},
-                   {"args", std::move(args)}}));
+  start(parse(
+    id,
+    {{"type", "workflow"}, {"workflow", name}, {"version", version}, {"args", std::move(args)}}));
 }
 
 void node::start_tool(process_id id, const std::string& name, json args) {

@@ -1,4 +1,5 @@
-// A whole node for tests of tools and workflows: no thread, no disk, and a clock that the test moves.
+// A whole node for tests of tools and workflows: no thread, no disk, and a clock that the test
+// moves.
 //
 //     belay::testing::node node;
 //     node.workflow("album", album).tool("list_files", list_files);
@@ -36,8 +37,8 @@ struct node_options {
   std::size_t result_bytes_max = 1'048'576;
 };
 
-/// Where in a commit the program dies: before anything is written, or after it is on disk and before
-/// anybody knows.
+/// Where in a commit the program dies: before anything is written, or after it is on disk and
+/// before anybody knows.
 enum class crash_point { before, after };
 
 /// A function that a tool is, in the forms in which it may be given.
@@ -54,8 +55,8 @@ public:
   node& tool(std::string name, running::tool_function function, json schema = true);
   node& tool(std::string name, simple_tool function, json schema = true);
   /// Adds a workflow in a version.
-  node& workflow(std::string name, workflow_function code, std::uint32_t version = 1,
-                 json schema = true);
+  node&
+  workflow(std::string name, workflow_function code, std::uint32_t version = 1, json schema = true);
 
   /// Registers a process. Throws `std::runtime_error` when it is refused.
   void start(registration x);

@@ -132,8 +132,8 @@ void process_state_machine::run_workflow() {
 }
 
 void process_state_machine::set_alarm(alarm_tag tag, duration_ms delay) {
-  self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false, static_cast<std::uint32_t>(tag),
-              delay);
+  self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false,
+              static_cast<std::uint32_t>(tag), delay);
 }
 
 void process_state_machine::stop_run() {
@@ -325,7 +325,8 @@ void process_state_machine::finished(outcome result) {
 }
 
 void process_state_machine::complete() {
-  self_->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
+  self_
+    ->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
     .then([this](const completion&) { end(caf::exit_reason::normal); },
           [this](const caf::error& x) {
             const auto why = to_refusal(x);

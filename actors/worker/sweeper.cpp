@@ -90,8 +90,8 @@ void sweeper_state::run(claimed row) {
   // More are held than there are slots only where one that waited has taken the slot of an offer.
   x.idle = busy() >= policy_.slots;
   idle_ += x.idle ? 1 : 0;
-  process_setup setup{std::move(row),   number,          std::move(links),
-                      policy_.workflow, policy_.cancel_grace_ms, x.idle};
+  process_setup setup{std::move(row),          number, std::move(links), policy_.workflow,
+                      policy_.cancel_grace_ms, x.idle};
   x.process = self_->spawn(process, std::move(setup));
   self_->monitor(x.process);
   x.keeper = self_->spawn(lease_keeper, keeper_setup{x.held, number, links_.registry, me, x.process,

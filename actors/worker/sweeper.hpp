@@ -35,9 +35,9 @@ struct worker_policy {
 
 /// What the SWEEPER does. It offers its free slots as a standing claim and keeps an account:
 /// offered plus busy never exceeds `slots`, but where one that waited goes on meanwhile.
-/// A process that waits gives its slot away and asks for one before it goes on. It also rings the alarms of its process actors and
-/// lease keepers, because a delayed message cannot be cancelled and would keep a dead actor in
-/// memory.
+/// A process that waits gives its slot away and asks for one before it goes on. It also rings the
+/// alarms of its process actors and lease keepers, because a delayed message cannot be cancelled
+/// and would keep a dead actor in memory.
 class sweeper_state {
 public:
   static constexpr const char* name = "sweeper";

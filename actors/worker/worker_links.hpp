@@ -10,8 +10,8 @@
 
 namespace belay::actors {
 
-/// Runs code of a process on a thread where it may block. Returns the ticket by which it can be left
-/// behind; none where a test runs it at once.
+/// Runs code of a process on a thread where it may block. Returns the ticket by which it can be
+/// left behind; none where a test runs it at once.
 using code_runner
   = std::function<running::work_pool::ticket_ptr(const process_id&, std::function<void()>)>;
 

@@ -93,9 +93,8 @@ void workflow_driver::make_engine() {
   x.journal = std::move(journal_);
   x.now = setup_.links.now;
   x.limits = setup_.policy.limits;
-  x.check_child = [tools = setup_.links.tools](const registration& child) {
-    return tools->check_input(child);
-  };
+  x.check_child
+    = [tools = setup_.links.tools](const registration& child) { return tools->check_input(child); };
   x.log = [id = setup_.what.id](const std::string& text, const nlohmann::json& fields) {
     log::info(component, "workflow.says", {{"process", id}, {"fields", fields.dump()}}, text);
   };
@@ -105,9 +104,10 @@ void workflow_driver::make_engine() {
 
 void workflow_driver::slice() {
   phase_ = phase::slicing;
-  ticket_ = setup_.links.run_code(
-    setup_.what.id,
-    [engine = engine_, tell = process_actor{setup_.self}] { run_slice(engine, tell); });
+  ticket_
+    = setup_.links.run_code(setup_.what.id, [engine = engine_, tell = process_actor{setup_.self}] {
+        run_slice(engine, tell);
+      });
 }
 
 void workflow_driver::advance() {
@@ -182,7 +182,7 @@ void workflow_driver::take_arrived() {
 void workflow_driver::commit() {
   phase_ = phase::committing;
   auto batch = engine_->take_batch();
-  pending_ = {setup_.row.held,          std::move(batch.entries),     std::move(batch.children),
+  pending_ = {setup_.row.held,         std::move(batch.entries),     std::move(batch.children),
               std::move(batch.events), std::move(batch.attachments), std::move(batch.status)};
   send_pending();
 }
@@ -265,10 +265,8 @@ void workflow_driver::abandon() {
   }
   if (engine_) {
     // Its frames may hold what takes time to destroy.
-    static_cast<void>(
-      setup_.links.run_code(setup_.what.id, [engine = std::move(engine_)]() mutable {
-        engine.reset();
-      }));
+    static_cast<void>(setup_.links.run_code(
+      setup_.what.id, [engine = std::move(engine_)]() mutable { engine.reset(); }));
     engine_ = nullptr;
   }
 }
@@ -288,7 +286,7 @@ void workflow_driver::wait_idle() {
   if (calls_run()) {
     return; // Tools of its own run: it keeps its slot.
   }
-  if (park_asked_ || setup_.policy.park_after_ms <= 0 || waits_long()) {
+  if (waits_long()) {
     park();
     return;
   }
@@ -296,16 +294,21 @@ void workflow_driver::wait_idle() {
     idle_ = true;
     setup_.self->send(setup_.links.sweeper, atom::idle_v, setup_.slot);
   }
+  if (park_asked_ || setup_.policy.park_after_ms <= 0) {
+    park_when_sure();
+    return;
+  }
   const auto armed = ++parks_armed_;
   in(setup_.policy.park_after_ms, [this, armed] {
-    if (phase_ == phase::waiting && armed == parks_armed_ && !waking_) {
-      park();
+    if (armed == parks_armed_) {
+      park_when_sure();
     }
   });
 }
 
 void workflow_driver::wake_up() {
   ++parks_armed_;
+  park_asked_ = false;
   if (!idle_) {
     go_on();
   } else if (!waking_) {
@@ -324,13 +327,29 @@ void workflow_driver::resumed() {
 
 void workflow_driver::park_soon() {
   park_asked_ = true;
-  if (phase_ == phase::waiting && !waking_ && !calls_run()) {
+  park_when_sure();
+}
+
+void workflow_driver::park_when_sure() {
+  if (phase_ != phase::waiting || waking_ || calls_run()) {
+    return;
+  }
+  auto sure = true;
+  for (const auto& [op, x] : efforts_) {
+    const auto watched = x.what.kind == effect_kind::child || x.what.kind == effect_kind::signal;
+    if (watched && !x.looked_up) {
+      sure = false;
+      watch(op, true);
+    }
+  }
+  if (sure) {
     park();
+  } else {
+    park_asked_ = true;
   }
 }
 
-std::optional<wait_condition>
-workflow_driver::condition_of(const workflows::want& x) const {
+std::optional<wait_condition> workflow_driver::condition_of(const workflows::want& x) const {
   switch (x.kind) {
     case effect_kind::child:
       return wait_condition{wait_kind::child, x.name, 0, 0};
@@ -383,8 +402,7 @@ std::optional<park_request> workflow_driver::conditions() const {
     first.deadline = setup_.deadline;
   }
   request.until = std::move(first);
-  request.also.assign(std::make_move_iterator(all.begin() + 1),
-                      std::make_move_iterator(all.end()));
+  request.also.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));
   return request;
 }
 

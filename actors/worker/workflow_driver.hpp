@@ -83,6 +83,9 @@ private:
     /// Of a call that is to be tried again: when.
     timestamp_ms retry_at = 0;
     bool timed_out = false;
+    /// Of a wait: the store was asked and it had not happened yet. One that has must not be parked
+    /// on, or it would be woken at once, again and again.
+    bool looked_up = false;
   };
 
   void load(std::uint64_t after);
@@ -105,8 +108,9 @@ private:
   void begin_call(effort& x);
   void call_again(std::uint64_t op);
   void call_timed_out(std::uint64_t op, std::uint64_t call);
-  void watch(std::uint64_t op);
-  void watch_refused(std::uint64_t op, const refusal& why);
+  /// Asks the watcher to tell, or only whether it has happened.
+  void watch(std::uint64_t op, bool look_up = false);
+  void watch_refused(std::uint64_t op, bool look_up, const refusal& why);
   void signal_came(std::uint64_t op, const event& x);
   void arrived(std::uint64_t op, std::string result);
   void fail(std::uint64_t op, failure_class failed, std::string code, std::string message);
@@ -114,6 +118,9 @@ private:
 
   void wait_idle();
   void wake_up();
+  /// Parks once every wait was looked up.
+  void park_when_sure();
+  void park_if_looked_up();
   void park();
   void send_park(park_request request);
   void park_refused(const refusal& why, const park_request& request);

@@ -22,8 +22,8 @@ std::string text_of(const outcome& x) {
 
 /// The pause before a call is tried again; without jitter, so that it is the same on replay.
 duration_ms pause_of(const retry_policy& policy, std::uint32_t failures) {
-  const auto grown = static_cast<double>(policy.backoff_ms)
-                     * std::pow(policy.factor_permille / 1'000.0, failures);
+  const auto grown
+    = static_cast<double>(policy.backoff_ms) * std::pow(policy.factor_permille / 1'000.0, failures);
   return static_cast<duration_ms>(
     std::llround(std::min(grown, static_cast<double>(policy.backoff_max_ms))));
 }
@@ -110,12 +110,10 @@ void workflow_driver::begin_call(effort& x) {
   callbacks.emit = [me](std::string type, std::string payload) {
     caf::anon_send(me, atom::append_v, std::move(type), std::move(payload));
   };
-  callbacks.status = [me](std::string status) {
-    caf::anon_send(me, atom::status_v, std::move(status));
-  };
-  callbacks.attach = [me](attachment bytes) {
-    caf::anon_send(me, atom::attach_v, std::move(bytes));
-  };
+  callbacks.status
+    = [me](std::string status) { caf::anon_send(me, atom::status_v, std::move(status)); };
+  callbacks.attach
+    = [me](attachment bytes) { caf::anon_send(me, atom::attach_v, std::move(bytes)); };
   x.run = tool->start({setup_.what.id, setup_.row.attempt}, x.what.args, std::move(callbacks));
   if (x.what.timeout_ms > 0) {
     in(x.what.timeout_ms, [this, op, call = x.call] { call_timed_out(op, call); });
@@ -169,24 +167,27 @@ bool workflow_driver::retry_later(effort& x, const outcome& result) {
   }
   x.retry_at = now() + pause_of(x.what.retry, x.failures);
   ++x.failures;
-  notes_.emplace_back(
-    x.what.op, nlohmann::json{{"failures", x.failures}, {"retry_at", x.retry_at}}.dump());
+  notes_.emplace_back(x.what.op,
+                      nlohmann::json{{"failures", x.failures}, {"retry_at", x.retry_at}}.dump());
   at(x.retry_at, [this, op = x.what.op] { call_again(op); });
   return true;
 }
 
 // -- waits ----------------------------------------------------------------------------------------
 
-void workflow_driver::watch(std::uint64_t op) {
+void workflow_driver::watch(std::uint64_t op, bool look_up) {
   const auto found = efforts_.find(op);
   if (found == efforts_.end()) {
     return;
   }
   const auto& x = found->second.what;
-  const auto length = std::min(watch_length_ms, std::max<duration_ms>(setup_.policy.park_after_ms,
-                                                                      watch_pause_ms));
+  // Not much longer than it stays in memory: the watcher holds a waiter that has parked that long.
+  const auto length = look_up ? 0
+                              : std::clamp<duration_ms>(setup_.policy.park_after_ms, watch_pause_ms,
+                                                        watch_length_ms);
   const auto deadline = std::chrono::milliseconds{length} + watch_margin;
-  const auto refused = [this, op](const caf::error& why) { watch_refused(op, to_refusal(why)); };
+  const auto refused
+    = [this, op, look_up](const caf::error& why) { watch_refused(op, look_up, to_refusal(why)); };
   if (x.kind == effect_kind::child) {
     setup_.self->request(setup_.links.watcher, deadline, atom::wait_v, x.name, length)
       .then([this, op](const outcome_view& ended) { arrived(op, ended.outcome_json); }, refused);
@@ -198,22 +199,33 @@ void workflow_driver::watch(std::uint64_t op) {
   }
 }
 
-void workflow_driver::watch_refused(std::uint64_t op, const refusal& why) {
+void workflow_driver::watch_refused(std::uint64_t op, bool look_up, const refusal& why) {
   const auto found = efforts_.find(op);
   if (found == efforts_.end() || phase_ == phase::over) {
     return;
   }
-  switch (why.code) {
-    case ec::unknown_process:
-    case ec::pruned:
-      fail(op, failure_class::invalid_request,
-           why.code == ec::pruned ? "pruned" : "unknown_process", why.text);
-      break;
-    case ec::timed_out:
+  if (why.code == ec::unknown_process || why.code == ec::pruned) {
+    fail(op, failure_class::invalid_request, why.code == ec::pruned ? "pruned" : "unknown_process",
+         why.text);
+  } else if (why.code == ec::timed_out) {
+    found->second.looked_up = true;
+    if (!look_up) {
       watch(op);
-      break;
-    default:
-      in(watch_pause_ms, [this, op] { watch(op); });
+    } else if (park_asked_ || setup_.policy.park_after_ms <= 0) {
+      park_if_looked_up();
+    }
+  } else {
+    in(watch_pause_ms, [this, op, look_up] { watch(op, look_up); });
+  }
+}
+
+void workflow_driver::park_if_looked_up() {
+  const auto open = std::any_of(efforts_.begin(), efforts_.end(), [](const auto& x) {
+    const auto kind = x.second.what.kind;
+    return (kind == effect_kind::child || kind == effect_kind::signal) && !x.second.looked_up;
+  });
+  if (!open) {
+    park_when_sure();
   }
 }
 
@@ -243,6 +255,7 @@ void workflow_driver::take_signals() {
           found->second.what.ordinal = pending.ordinal;
         }
       }
+      found->second.looked_up = false;
       watch(op);
       continue;
     }

@@ -353,8 +353,7 @@ TEST_CASE("workflow: more children than allowed is a clear failure", "[workflow]
 
 TEST_CASE("workflow: bad input is told at once", "[workflow][node]") {
   testing::node node;
-  node.workflow("strict", booking, 1,
-                json::parse(R"({"type": "object", "required": ["room"],
+  node.workflow("strict", booking, 1, json::parse(R"({"type": "object", "required": ["room"],
                                 "properties": {"room": {"type": "integer"}}})"));
   node.start_workflow("s", "strict", {{"room", "seven"}});
   node.run();
