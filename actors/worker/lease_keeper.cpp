@@ -48,8 +48,9 @@ void lease_keeper_state::alarm(std::uint32_t number) {
   if (!renewing_ && now() >= next_renewal_) {
     renew();
   }
-  set_alarm(std::min(deadline_, std::max(next_renewal_, now() + std::chrono::milliseconds{1}))
-            - now());
+  // While an answer is awaited there is nothing to do before the deadline.
+  const auto next = renewing_ ? deadline_ : std::min(next_renewal_, deadline_);
+  set_alarm(next - now());
 }
 
 void lease_keeper_state::renew() {
@@ -77,7 +78,8 @@ void lease_keeper_state::renew() {
           return;
         }
         next_renewal_ = now() + retry;
-        set_alarm(retry);
+        // Never beyond the deadline: by then the registry may have given the row away.
+        set_alarm(std::min(next_renewal_, deadline_) - now());
       });
 }
 

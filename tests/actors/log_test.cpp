@@ -1,6 +1,8 @@
 // The log: which events are shown, and what a line looks like.
 #include "actors/log.hpp"
 
+#include "tests/support/captured_log.hpp"
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -8,47 +10,7 @@
 #include <vector>
 
 using namespace belay;
-
-namespace {
-
-/// Sends the log to a file of its own; afterwards it is quiet and on stderr again.
-class captured_log {
-public:
-  explicit captured_log(log::options opts) : file_{std::tmpfile()} {
-    REQUIRE(file_ != nullptr);
-    opts.stream = file_;
-    log::init(opts);
-  }
-
-  ~captured_log() {
-    log::init({.level_min = log::level::warn});
-    std::fclose(file_);
-  }
-
-  captured_log(const captured_log&) = delete;
-  captured_log& operator=(const captured_log&) = delete;
-
-  [[nodiscard]] std::vector<std::string> lines() const {
-    log::flush();
-    std::rewind(file_);
-    std::vector<std::string> result(1);
-    for (int c = std::fgetc(file_); c != EOF; c = std::fgetc(file_)) {
-      if (c == '\n') {
-        result.emplace_back();
-      } else {
-        result.back() += static_cast<char>(c);
-      }
-    }
-    CHECK(result.back().empty());
-    result.pop_back();
-    return result;
-  }
-
-private:
-  std::FILE* file_;
-};
-
-} // namespace
+using tests::captured_log;
 
 TEST_CASE("log: a file gets one JSON object a line with time, level, names, message and fields",
           "[log]") {

@@ -2,6 +2,7 @@
 #include "actors/node/node.hpp"
 
 #include "actors/registry/registry.hpp"
+#include "tests/support/captured_log.hpp"
 #include "tests/support/deterministic_system.hpp"
 #include "tests/support/fake_tool.hpp"
 #include "tests/support/registrations.hpp"
@@ -755,4 +756,55 @@ TEST_CASE_METHOD(node_fixture, "reader: everything it answers is there from afar
   CHECK(ask<wake_list>(to.reader, atom::wakes_v, wakes_query{})->wakes.empty());
   CHECK(ask<check_report>(to.reader, atom::check_v)->findings.empty());
   CHECK_FALSE(ask<change_page>(to.reader, atom::changes_v, std::uint64_t{0}, 0U));
+}
+
+TEST_CASE_METHOD(node_fixture, "worker: frozen past its lease, it writes nothing once it wakes",
+                 "[actors][lease][s5-A2]") {
+  enroll(make_registration("a"));
+  enroll(make_registration("b"));
+  const auto frozen = tool.runs.front();
+  REQUIRE(frozen->info.id == "a");
+  const auto held = view("a").fence;
+  // Time passes while no alarm rings and nothing is renewed: the worker stands still. The registry
+  // alone goes on, as it does on another machine.
+  sched.clock().current_time += 31s;
+  caf::anon_send(to.registry, atom::sweep_v);
+  const auto next = [this] {
+    auto rows = ask<claimed_list>(to.registry, atom::claim_v, owner{"successor", 1},
+                                  std::vector<std::string>{"fake"}, std::vector<std::string>{}, 1U);
+    REQUIRE(rows);
+    REQUIRE(rows->items.size() == 1);
+    return rows->items.front().held;
+  }();
+  REQUIRE(next.id == "a");
+  CHECK(next.fence > held);
+  const auto before = history("a");
+  // It wakes: what its run says and what came of it is refused, or is not even sent.
+  frozen->callbacks.emit("step", "{\"late\": true}");
+  frozen->finish(make_success("\"late\""));
+  advance(1s);
+  CHECK(history("a") == before);
+  CHECK(frozen->destroyed);
+  CHECK(view("a").fence == next.fence);
+  CHECK(view("a").holder.name == "successor");
+  REQUIRE(ask<completion>(to.registry, atom::complete_v, next, make_success("\"in time\"")));
+  CHECK(view("a").outcome_json.find("in time") != std::string::npos);
+  CHECK(count("a", "process.completed") == 1);
+  CHECK(store->check().empty());
+}
+
+TEST_CASE_METHOD(node_fixture, "faults: what goes wrong with a run is in the log",
+                 "[actors][process][s5-284]") {
+  const tests::captured_log out{{}};
+  enroll(make_registration("a", "other"));
+  auto rows = ask<claimed_list>(to.registry, atom::claim_v, owner{"silent", 1},
+                                std::vector<std::string>{"other"}, std::vector<std::string>{}, 1U);
+  REQUIRE(rows);
+  advance(31s); // Nobody renews it.
+  const auto lines = out.lines();
+  const auto found = std::find_if(lines.begin(), lines.end(), [](const std::string& line) {
+    return nlohmann::json::parse(line).at("event") == "lease.expired";
+  });
+  REQUIRE(found != lines.end());
+  CHECK(nlohmann::json::parse(*found).at("level") == "warn");
 }
