@@ -256,7 +256,6 @@ void registry_state::add_grants() {
 
 void registry_state::deliver(worker& to, claimed_list rows) {
   to.credit -= std::min(to.credit, static_cast<std::uint32_t>(rows.items.size()));
-  consider_alarm(rows.items.front().held.expires_at);
   self_->send(to.sweeper, atom::grant_v, std::move(rows));
 }
 
@@ -312,6 +311,10 @@ void registry_state::commit() {
     if (const auto* ended = std::get_if<completion>(&result.answers[i]);
         ended != nullptr && ended->retry_at != 0) {
       consider_alarm(ended->retry_at);
+    }
+    if (const auto* rows = std::get_if<claimed_list>(&result.answers[i]);
+        rows != nullptr && !rows->items.empty()) {
+      consider_alarm(rows->items.front().held.expires_at);
     }
     answers[i](result.answers[i]);
   }

@@ -311,6 +311,19 @@ TEST_CASE_METHOD(node_fixture,
   CHECK(count("a", "process.interrupted") == 1);
 }
 
+TEST_CASE_METHOD(node_fixture, "registry: a lease that was claimed by message expires on time",
+                 "[actors][lease]") {
+  advance(20s); // Away from the safety sweep.
+  for (const auto* id : {"x", "y", "a"}) {
+    enroll(make_registration(id));
+  }
+  CHECK(steal("stranger").id == "a");
+  advance(29'990ms);
+  CHECK(word("a") == "running");
+  advance(20ms);
+  CHECK(word("a") == "ready");
+}
+
 TEST_CASE_METHOD(node_fixture, "process: lease loss stops the run and writes nothing",
                  "[actors][lease][s5-270]") {
   enroll(make_registration("a"));
