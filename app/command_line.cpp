@@ -60,6 +60,7 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   add_cancel_commands(app, common, action);
   add_upkeep_commands(app, common, action);
   add_session_commands(app, common, action);
+  add_snapshot_command(app, common, action);
   add_store_commands(app, common, action);
   add_run_command(app, common, action);
   add_config_command(app, common, action);

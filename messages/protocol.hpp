@@ -176,6 +176,9 @@ using reader_actor = caf::typed_actor<
   caf::replies_to<atom::reference>::with<process_counts>,
   // Wakes, oldest first. Refuses with `bad_request`.
   caf::replies_to<atom::wakes, wakes_query>::with<wake_list>,
+  // A session's snapshot: what it observes or is woken by, last updated first, each with its last
+  // events; a stretch at a time. Refuses with `bad_request`.
+  caf::replies_to<atom::session, session_query>::with<session_snapshot>,
   // A full scan of the live store: every checksum, index and invariant. Takes its time; one reader
   // is busy with it.
   caf::replies_to<atom::check>::with<check_report>,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "messages/operations.hpp"
+#include "messages/session_snapshot.hpp"
 
 #include <caf/atom.hpp>
 #include <caf/error.hpp>
@@ -128,5 +129,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(belay_messages, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(belay_messages, (belay::journal_receipt))
   CAF_ADD_TYPE_ID(belay_messages, (belay::journal_page))
   CAF_ADD_TYPE_ID(belay_messages, (belay::attachment))
+  CAF_ADD_ATOM(belay_messages, belay::atom, session, "session")
+  CAF_ADD_TYPE_ID(belay_messages, (belay::session_query))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::session_snapshot))
 
 CAF_END_TYPE_ID_BLOCK(belay_messages)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "messages/operations.hpp"
+#include "messages/session_snapshot.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -171,6 +172,8 @@ public:
   /// How many live processes run each definition (or, without one, each kind).
   [[nodiscard]] std::map<std::string, std::uint64_t> live_references() const;
   [[nodiscard]] wake_list wakes(const wakes_query& query) const;
+  /// A stretch of a session's snapshot: at most `query.limit` processes and about 1 MiB.
+  [[nodiscard]] session_snapshot session(const session_query& query) const;
   /// Whether a session has a wake that may be taken now.
   [[nodiscard]] bool has_wake(std::string_view session, timestamp_ms now) const;
   [[nodiscard]] store_stat stat() const;

@@ -205,6 +205,11 @@ checked<wake_list> client::wakes(const wakes_query& query) {
   return impl_->ask<wake_list>(impl_->node.reader, operation_deadline, atom::wakes_v, query);
 }
 
+checked<session_snapshot> client::session(const session_query& query) {
+  return impl_->ask<session_snapshot>(impl_->node.reader, operation_deadline, atom::session_v,
+                                      query);
+}
+
 checked<event_page> client::recent_events(const process_id& id, std::uint32_t limit) {
   return impl_->ask<event_page>(impl_->node.reader, operation_deadline, atom::recent_v, id, limit);
 }

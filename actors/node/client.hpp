@@ -4,6 +4,7 @@
 #pragma once
 
 #include "messages/operations.hpp"
+#include "messages/session_snapshot.hpp"
 
 #include <memory>
 
@@ -47,6 +48,8 @@ public:
   [[nodiscard]] checked<done> observe(const observe_request& request);
   [[nodiscard]] checked<done> transfer(const transfer_request& request);
   [[nodiscard]] checked<session_report> forget_session(const std::string& session);
+  /// A stretch of a session's snapshot.
+  [[nodiscard]] checked<session_snapshot> session(const session_query& query);
   [[nodiscard]] checked<done> retarget(const retarget_request& request);
   [[nodiscard]] checked<wake_list> wakes(const wakes_query& query);
   [[nodiscard]] checked<wake_list> take_wakes(const take_wakes_request& request);

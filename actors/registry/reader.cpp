@@ -125,6 +125,24 @@ caf::result<wake_list> reader_state::wakes(const wakes_query& query) {
   return store->wakes(query);
 }
 
+caf::result<session_snapshot> reader_state::session(const session_query& query) {
+  ++reads;
+  if (query.limit == 0 || query.limit > list_limit_max) {
+    return limit_refused(query.limit, list_limit_max);
+  }
+  if (query.events > events_limit_max) {
+    return caf::make_error(ec::bad_request, "events: " + std::to_string(query.events)
+                                              + " is not acceptable, expected 0 to "
+                                              + std::to_string(events_limit_max));
+  }
+  if (auto no = validate_session("session", query.session)) {
+    return to_error(*no);
+  }
+  auto found = store->session(query);
+  found.now = clock->now();
+  return found;
+}
+
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
        std::shared_ptr<const registry_clock> clock) {
@@ -155,6 +173,7 @@ reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
     },
     [&state](atom::reference) { return process_counts{state.store->live_references()}; },
     [&state](atom::wakes, const wakes_query& query) { return state.wakes(query); },
+    [&state](atom::session, const session_query& query) { return state.session(query); },
     [&state](atom::check) {
       ++state.reads;
       return check_report{state.store->check()};

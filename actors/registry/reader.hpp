@@ -24,6 +24,7 @@ struct reader_state {
   caf::result<wake_list> wakes(const wakes_query& query);
   caf::result<journal_page> journal(const process_id& id, std::uint64_t after, std::uint32_t limit);
   caf::result<attachment> attached(const process_id& id, const std::string& ref);
+  caf::result<session_snapshot> session(const session_query& query);
   caf::result<event_page> events(const process_id& id, event_seq after, std::uint32_t limit);
 
   std::shared_ptr<storage::store> store;

@@ -767,6 +767,20 @@ TEST_CASE_METHOD(node_fixture, "reader: everything it answers is there from afar
   CHECK(ask<change_page>(to.reader, atom::changes_v, std::uint64_t{0}, 10U)->changes.size() == 1);
   CHECK(ask<process_counts>(to.reader, atom::reference_v)->by_state.at("fake") == 1);
   CHECK(ask<wake_list>(to.reader, atom::wakes_v, wakes_query{})->wakes.empty());
+  session_query session;
+  session.session = "s";
+  const auto seen = ask<session_snapshot>(to.reader, atom::session_v, session);
+  REQUIRE(seen);
+  CHECK(seen->entries.empty());
+  CHECK(seen->now > 0);
+  session.limit = 0;
+  CHECK(ask<session_snapshot>(to.reader, atom::session_v, session).why().code == ec::bad_request);
+  session.limit = 1;
+  session.events = 1'001;
+  CHECK(ask<session_snapshot>(to.reader, atom::session_v, session).why().code == ec::bad_request);
+  session.events = 1;
+  session.session = " ";
+  CHECK(ask<session_snapshot>(to.reader, atom::session_v, session).why().code == ec::bad_request);
   CHECK(ask<check_report>(to.reader, atom::check_v)->findings.empty());
   CHECK_FALSE(ask<change_page>(to.reader, atom::changes_v, std::uint64_t{0}, 0U));
 }

@@ -197,6 +197,14 @@ TEST_CASE_METHOD(operator_fixture, "sessions: observers, wakes and the change fe
   CHECK(wakes({"settle", id, "delivered", "--token", taken.at("token").dump()}).code == 0);
   CHECK(wakes({"list"}).out.empty());
   CHECK(wakes({"list", "--all"}).out.find("delivered") != std::string::npos);
+  const auto seen = json::parse(node.ask({"session", "t", "-o", "json"}).out);
+  REQUIRE(seen.at("processes").size() == 1);
+  CHECK(seen.at("processes").at(0).at("roles") == json{"observer"});
+  CHECK(seen.at("processes").at(0).at("events").size() == 3);
+  CHECK(node.ask({"session", "s"}).out.find("nobody") != std::string::npos);
+  CHECK(json::parse(node.ask({"session", "u", "-o", "json"}).out).at("total") == 0);
+  CHECK(node.ask({"session", " "}).code == 2);
+  CHECK(node.ask({"session", "t", "--limit", "0"}).code == 2);
   CHECK(json::parse(node.ask({"forget", "t"}).out).at("orphaned").at(0) == "a");
   CHECK(node.ask({"changes"}).out.find("\"id\":\"a\"") != std::string::npos);
 }
