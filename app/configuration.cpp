@@ -63,6 +63,8 @@ const std::vector<key>& keys() {
      "Reserved size of the store; the file grows only as used"},
     {"store.free_min", number_key{&c::store_free_min, unit::bytes, 0, 1'024 * gib},
      "New processes are refused when less is free on the disk"},
+    {"store.ballast", number_key{&c::store_ballast, unit::bytes, 0, 64 * gib},
+     "Room set aside on the disk, for running work to end when others have filled it"},
     {"store.inline_max", number_key{&c::store_inline_max, unit::bytes, 0, 4 * kib},
      "Longer texts go to files beside the store"},
     {"store.names_max", number_key{&c::store_names_max, unit::count, 10, million},

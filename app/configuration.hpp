@@ -24,6 +24,7 @@ struct configuration {
 
   std::int64_t store_size_max = 64LL << 30;
   std::int64_t store_free_min = 64LL << 20;
+  std::int64_t store_ballast = 16LL << 20;
   std::int64_t store_inline_max = 2'048;
   std::int64_t store_names_max = 10'000;
   std::int64_t store_events_max = 1'000'000;

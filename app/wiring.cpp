@@ -43,6 +43,7 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.tools = std::move(tools);
   x.store.directory = directory;
   x.store.size_max_bytes = as<std::uint64_t>(settings.store_size_max);
+  x.store.ballast_bytes = as<std::uint64_t>(settings.store_ballast);
   x.store.free_min_bytes = as<std::uint64_t>(settings.store_free_min);
   x.store.inline_bytes_max = as<std::size_t>(settings.store_inline_max);
   x.store.names_max = as<std::uint32_t>(settings.store_names_max);

@@ -140,6 +140,8 @@ environment::environment(const options& opts)
     close(lock_fd_);
     throw;
   }
+  ballast_
+    = std::make_unique<ballast>(directory_ / "ballast", opts.ballast_bytes, opts.free_min_bytes);
 }
 
 environment::~environment() {
@@ -238,7 +240,16 @@ void environment::copy_to(const std::string& name) const {
   sync_directory(directory_);
 }
 
+void environment::give_ballast_up() const {
+  if (ballast_) {
+    ballast_->give_up();
+  }
+}
+
 bool environment::disk_nearly_full() const {
+  if (ballast_ && ballast_->missed()) {
+    return true;
+  }
   struct statvfs fs {};
   return statvfs(directory_.c_str(), &fs) == 0
          && static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize < free_min_bytes_;

@@ -5,6 +5,7 @@
 // transaction is open.
 #pragma once
 
+#include "storage/ballast.hpp"
 #include "storage/store.hpp"
 
 #include <lmdb.h>
@@ -42,6 +43,8 @@ public:
   [[nodiscard]] bool nearly_full() const;
   /// Whether the disk has less than `free_min_bytes` left.
   [[nodiscard]] bool disk_nearly_full() const;
+  /// A write has found the disk full: gives the ballast back to it.
+  void give_ballast_up() const;
   /// Whether a failed write is explained by a full disk.
   [[nodiscard]] bool disk_full() const;
 
@@ -54,6 +57,8 @@ private:
   std::uint64_t free_min_bytes_;
   int lock_fd_ = -1;
   MDB_env* env_ = nullptr;
+  /// None in a store that is only read.
+  std::unique_ptr<ballast> ballast_;
 };
 
 /// One transaction; aborted unless committed. Values read from it are valid until it ends or, in a

@@ -15,12 +15,10 @@ store::store(options opts) : impl_{std::make_unique<impl>(std::move(opts))} {}
 
 store::~store() = default;
 
-batch_result store::apply(std::span<const operation> operations, const batch_context& context) {
-  if (impl_->opts.read_only) {
-    throw error{error_kind::unusable, "the store was opened to be read only"};
-  }
-  transaction txn{impl_->env, transaction::mode::write};
-  batch work{impl_->shared, txn, context};
+batch_result
+store::impl::apply(std::span<const operation> operations, const batch_context& context) const {
+  transaction txn{env, transaction::mode::write};
+  batch work{shared, txn, context};
   std::vector<answer> answers;
   answers.reserve(operations.size());
   for (const auto& op : operations) {
@@ -30,10 +28,25 @@ batch_result store::apply(std::span<const operation> operations, const batch_con
   if (txn.dirty()) {
     txn.commit();
     for (const auto& name : work.dropped_blobs()) {
-      impl_->blobs.remove(name);
+      blobs.remove(name);
     }
   }
   return work.take(std::move(answers));
+}
+
+batch_result store::apply(std::span<const operation> operations, const batch_context& context) {
+  if (impl_->opts.read_only) {
+    throw error{error_kind::unusable, "the store was opened to be read only"};
+  }
+  try {
+    return impl_->apply(operations, context);
+  } catch (const error& x) {
+    if (x.kind() == error_kind::full) {
+      // Nothing of the batch was written. Those that follow have the ballast's room.
+      impl_->env.give_ballast_up();
+    }
+    throw;
+  }
 }
 
 timestamp_ms store::last_time() const {

@@ -48,6 +48,9 @@ struct options {
   std::uint64_t size_max_bytes = 64ULL << 30;
   /// New processes are refused when less than this is free on the disk, in bytes.
   std::uint64_t free_min_bytes = 64ULL << 20;
+  /// Room on the disk that is set aside in a file and given back once a write finds the disk full;
+  /// 0 means none.
+  std::uint64_t ballast_bytes = 16ULL << 20;
   /// Texts longer than this go to files beside the store, in bytes.
   std::size_t inline_bytes_max = 2'048;
   /// Most distinct queue and kind names.

@@ -17,6 +17,9 @@ struct store::impl {
       tables{opts.read_only ? open_tables_to_read(env) : open_tables(env, blobs)},
       shared{opts, env, tables, blobs, declared} {}
 
+  [[nodiscard]] batch_result
+  apply(std::span<const operation> operations, const batch_context& context) const;
+
   options opts;
   environment env;
   blob_store blobs;

@@ -177,6 +177,63 @@ TEST_CASE_METHOD(fault_fixture, "faults: a full file system, then room again", "
   umount(place.c_str());
 }
 
+TEST_CASE_METHOD(fault_fixture, "faults: on a disk that others have filled running work still ends",
+                 "[faults][s5-A4]") {
+  const auto place = directory.path() / "small";
+  std::filesystem::create_directories(place);
+  if (mount("tmpfs", place.c_str(), "tmpfs", 0, "size=8m") != 0) {
+    WARN("a tmpfs cannot be mounted here: skipped");
+    return;
+  }
+  options.free_min_bytes = 64U << 10;
+  options.ballast_bytes = 2U << 20;
+  options.size_max_bytes = 64U << 20;
+  store.reset();
+  {
+    auto small = options;
+    small.directory = place / "data";
+    store = std::make_unique<storage::store>(small);
+    CHECK(std::filesystem::file_size(small.directory / "ballast") == options.ballast_bytes);
+    for (int i = 0; i < 20; ++i) {
+      enroll(large("p" + std::to_string(i)));
+    }
+    const auto rows = claim(20);
+    REQUIRE(rows.size() == 20);
+    const std::string filler(1U << 16, 'x');
+    std::ofstream fill{place / "fill"};
+    while (fill.write(filler.data(), static_cast<std::streamsize>(filler.size())).flush()) {
+    }
+    fill.close();
+    CHECK(code_of(register_request{{large("new")}}) == ec::store_full);
+    // The first write that finds no room is refused and gives the ballast up.
+    auto refusals = 0;
+    for (const auto& row : rows) {
+      const operation end
+        = complete_request{row.held, make_success("\"" + std::string(500, 'x') + "\"")};
+      try {
+        apply<completion>(end);
+      } catch (const storage::error& x) {
+        CHECK(x.kind() == storage::error_kind::full);
+        ++refusals;
+        apply<completion>(end);
+      }
+    }
+    CHECK(refusals == 1);
+    CHECK(store->counts().by_state.at("success") == 20);
+    CHECK_FALSE(std::filesystem::exists(small.directory / "ballast"));
+    // What the ballast gave is not for new work.
+    CHECK(code_of(register_request{{large("new")}}) == ec::store_full);
+    now += 1;
+    CHECK(apply<prune_report>(prune_request{.before = now}).pruned == 20);
+    std::filesystem::remove(place / "fill");
+    enroll(large("new")); // Without a restart.
+    CHECK(std::filesystem::file_size(small.directory / "ballast") == options.ballast_bytes);
+    check_store();
+    store.reset();
+  }
+  CHECK(umount(place.c_str()) == 0);
+}
+
 TEST_CASE_METHOD(fault_fixture, "faults: a reader left by a killed program stops no reuse of space",
                  "[faults][s5-A7]") {
   for (int i = 0; i < 50; ++i) {
