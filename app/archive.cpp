@@ -28,14 +28,6 @@ template <class Handle>
   throw std::runtime_error{what + " " + file.string() + ": " + std::strerror(errno)};
 }
 
-void sync_path(const std::filesystem::path& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || fsync(fd) != 0) {
-    fail_call("fsync", path);
-  }
-  close(fd);
-}
-
 using writer = std::unique_ptr<archive, decltype(&archive_write_free)>;
 using reader = std::unique_ptr<archive, decltype(&archive_read_free)>;
 using entry = std::unique_ptr<archive_entry, decltype(&archive_entry_free)>;
@@ -65,26 +57,31 @@ void add_file(const writer& out, const std::filesystem::path& directory,
 
 } // namespace
 
+void sync_path(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fsync(fd) != 0) {
+    fail_call("fsync", path);
+  }
+  close(fd);
+}
+
 void write_archive(const std::filesystem::path& directory, const std::filesystem::path& file) {
-  const auto fresh = std::filesystem::path{file.string() + ".part"};
   {
     const writer out{archive_write_new(), archive_write_free};
     archive_write_set_format_pax_restricted(out.get());
-    if (archive_write_open_filename(out.get(), fresh.c_str()) != ARCHIVE_OK) {
-      fail(out, fresh);
+    if (archive_write_open_filename(out.get(), file.c_str()) != ARCHIVE_OK) {
+      fail(out, file);
     }
     for (const auto& one : std::filesystem::recursive_directory_iterator{directory}) {
       if (one.is_regular_file()) {
-        add_file(out, directory, one.path(), fresh);
+        add_file(out, directory, one.path(), file);
       }
     }
     if (archive_write_close(out.get()) != ARCHIVE_OK) {
-      fail(out, fresh);
+      fail(out, file);
     }
   }
-  sync_path(fresh);
-  std::filesystem::rename(fresh, file);
-  sync_path(std::filesystem::absolute(file).parent_path());
+  sync_path(file);
 }
 
 void read_archive(const std::filesystem::path& file, const std::filesystem::path& directory) {

@@ -5,12 +5,15 @@
 
 namespace belay::app {
 
-/// Writes everything below a directory into a new tar file, on disk and complete or not at all.
-/// Throws `std::runtime_error`.
+/// Writes everything below a directory into a new tar file and waits until it is on disk. Throws
+/// `std::runtime_error`; what was written until then is left behind.
 void write_archive(const std::filesystem::path& directory, const std::filesystem::path& file);
 
 /// Unpacks a tar file into an empty or new directory; refuses names that lead out of it. Throws
 /// `std::runtime_error`.
 void read_archive(const std::filesystem::path& file, const std::filesystem::path& directory);
+
+/// Waits until a file's or a directory's content is on disk. Throws `std::runtime_error`.
+void sync_path(const std::filesystem::path& path);
 
 } // namespace belay::app

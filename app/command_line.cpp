@@ -73,6 +73,18 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
     print_error("unknown command '" + std::string{argv[1]} + "'" + suggestion(argv[1], names));
     return static_cast<int>(exit_code::usage);
   }
+  if (argc > 2 && argv[1][0] != '-' && argv[2][0] != '-') {
+    std::vector<std::string> words;
+    for (const auto* command : app.get_subcommand(argv[1])->get_subcommands({})) {
+      words.push_back(command->get_name());
+    }
+    if (!words.empty()
+        && std::find(words.begin(), words.end(), std::string_view{argv[2]}) == words.end()) {
+      print_error("unknown command '" + std::string{argv[1]} + " " + argv[2] + "'"
+                  + suggestion(argv[2], words));
+      return static_cast<int>(exit_code::usage);
+    }
+  }
   // What follows `--` is a program's own; it is kept away from the parser altogether.
   const auto* const end = argv + argc;
   auto* const mark = std::find(argv, argv + argc, std::string_view{"--"});

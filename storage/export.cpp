@@ -42,6 +42,8 @@ public:
       text["id"] = std::string{key};
       line("tombstone", std::move(text));
     });
+    // Without it a file that was cut short would be taken for a smaller store.
+    line("end", {{"lines", lines_}});
   }
 
 private:
@@ -56,6 +58,7 @@ private:
 
   void line(const char* what, json content) {
     out_ << json{{what, std::move(content)}}.dump() << '\n';
+    ++lines_;
   }
 
   void write_owners() {
@@ -149,6 +152,7 @@ private:
   const table_handles& tables_;
   table_reader read_;
   std::ostream& out_;
+  std::uint64_t lines_ = 0;
 };
 
 } // namespace
@@ -158,7 +162,7 @@ void store::export_lines(std::ostream& out) const {
   exporter{txn, impl_->tables, impl_->blobs, out}.run();
   out.flush();
   if (!out) {
-    throw error{error_kind::unusable, "the export cannot be written"};
+    throw error{error_kind::fault, "the export cannot be written in full; is the disk full?"};
   }
 }
 

@@ -22,6 +22,9 @@ public:
     }
     const auto& what = x.begin().key();
     const auto& content = x.begin().value();
+    if (ended_) {
+      throw std::invalid_argument{"expected nothing after the line that ends an export"};
+    }
     if (!begun_ && what != "belay") {
       throw std::invalid_argument{"expected the line that begins an export"};
     }
@@ -38,9 +41,16 @@ public:
       read_wake(content);
     } else if (what == "tombstone") {
       read_tombstone(content);
+    } else if (what == "end") {
+      if (content.at("lines") != lines_) {
+        throw std::invalid_argument{"expected " + content.at("lines").dump()
+                                    + " lines before it, not " + std::to_string(lines_)};
+      }
+      ended_ = true;
     } else {
       throw std::invalid_argument{"unknown key '" + what + "'"};
     }
+    ++lines_;
   }
 
   void finish() {
@@ -48,6 +58,9 @@ public:
       throw std::invalid_argument{"the export is empty"};
     }
     write_waiters();
+    if (!ended_) {
+      throw std::invalid_argument{"the export was cut short: the line that ends it is missing"};
+    }
     for (const auto& [key, number] : counters_) {
       txn_.put(tables_.counter, encode(key), encode_number(number));
     }
@@ -246,6 +259,8 @@ private:
   const table_handles& tables_;
   const blob_store& blobs_;
   bool begun_ = false;
+  bool ended_ = false;
+  std::uint64_t lines_ = 0;
   std::uint64_t next_name_ = 1;
   std::uint64_t open_wakes_ = 0;
   std::map<counter_key, std::uint64_t> counters_;
@@ -266,7 +281,10 @@ void store::import_lines(std::istream& in) {
   try {
     for (std::string text; std::getline(in, text);) {
       ++number;
-      const auto line = nlohmann::json::parse(text);
+      const auto line = nlohmann::json::parse(text, nullptr, false);
+      if (line.is_discarded()) {
+        throw std::invalid_argument{"not JSON"};
+      }
       work.line(line);
     }
     work.finish();

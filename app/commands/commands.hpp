@@ -52,6 +52,12 @@ T expect(checked<T> x) {
 /// Reads a duration flag. Throws `command_failure` that names the flag.
 [[nodiscard]] duration_ms parse_duration_flag(const std::string& flag, const std::string& text);
 
+/// Reads a whole file; '-' is standard input. Throws `command_failure` that names the flag.
+[[nodiscard]] std::string read_file(const std::string& path, const std::string& flag);
+
+/// Refuses "-1" and the like, which the parser would take for a very large number.
+extern const CLI::Validator whole_number;
+
 using command_action = std::function<exit_code()>;
 
 /// Adds one command to the program; `action` is set when it is the one to run.

@@ -2,8 +2,12 @@
 #include "app/node_file.hpp"
 #include "messages/time.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iostream>
 #include <poll.h>
+#include <sstream>
 
 namespace belay::app {
 
@@ -37,6 +41,30 @@ duration_ms parse_duration_flag(const std::string& flag, const std::string& text
   }
   return *length;
 }
+
+std::string read_file(const std::string& path, const std::string& flag) {
+  std::ostringstream text;
+  if (path == "-") {
+    text << std::cin.rdbuf();
+    return std::move(text).str();
+  }
+  std::error_code none;
+  std::ifstream in{path, std::ios::binary};
+  if (!in || std::filesystem::is_directory(path, none)) {
+    throw command_failure{exit_code::usage, flag + ": cannot read '" + path + "'"};
+  }
+  text << in.rdbuf();
+  return std::move(text).str();
+}
+
+const CLI::Validator whole_number{
+  [](const std::string& text) {
+    const auto digits = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+      return c >= '0' && c <= '9';
+    });
+    return digits ? std::string{} : "'" + text + "' is not acceptable, expected a whole number";
+  },
+  ""};
 
 std::unique_ptr<actors::client> connect(const common_options& common) {
   constexpr int pause_ms = 50;

@@ -139,12 +139,12 @@ void add_wakes(CLI::App& app, common_options& common, command_action& action) {
   });
   auto& settle_command = *group.add_subcommand("settle", "Say what became of a wake");
   add_common(settle_command, common);
-  settle_command.add_option("WAKE", x->id, "Number of the wake")->required();
+  settle_command.add_option("WAKE", x->id, "Number of the wake")->required()->check(whole_number);
   settle_command
     .add_option("VERDICT", x->verdict,
                 "delivered, deferred or target-gone (with --token); redrive or discard by hand")
     ->required();
-  settle_command.add_option("--token", x->settle.token, "What `take` gave");
+  settle_command.add_option("--token", x->settle.token, "What `take` gave")->check(whole_number);
   settle_command.add_option("--reason", x->settle.reason, "Why; kept with the wake");
   settle_command.footer("Example: belay wakes settle 7 redrive");
   settle_command.callback(
@@ -173,7 +173,7 @@ void add_changes(CLI::App& app, common_options& common, command_action& action) 
   auto since = std::make_shared<std::uint64_t>(0);
   auto limit = std::make_shared<std::uint32_t>(1'000);
   add_common(command, common);
-  command.add_option("--since", *since, "Only after this position");
+  command.add_option("--since", *since, "Only after this position")->check(whole_number);
   command.add_option("--limit", *limit, "Most changes, 1 to 1000 (default: 1000)");
   command.footer("Every process stands in the feed once, at its last change.\n"
                  "Example: belay changes --since 4711");

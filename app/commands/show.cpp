@@ -184,7 +184,8 @@ void add_show_commands(CLI::App& app, common_options& common, command_action& ac
   add_common(events_command, common);
   events_command.add_option("ID", shown->id, "Process id")->required();
   events_command.add_flag("--follow,-f", shown->follow, "Go on until the process has its outcome");
-  events_command.add_option("--after", shown->after, "Only events after this sequence number");
+  events_command.add_option("--after", shown->after, "Only events after this sequence number")
+    ->check(whole_number);
   events_command.footer("Example: belay events nightly-7 --follow");
   events_command.callback(
     [&common, &action, shown] { action = [&common, shown] { return events(common, *shown); }; });

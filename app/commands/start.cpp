@@ -52,17 +52,6 @@ nlohmann::json pairs(const std::string& flag, const std::vector<std::string>& gi
   return result;
 }
 
-std::string read_all(const std::string& path, const std::string& flag) {
-  if (path == "-") {
-    return {std::istreambuf_iterator<char>{std::cin}, {}};
-  }
-  std::ifstream in{path, std::ios::binary};
-  if (!in) {
-    refuse(flag + ": cannot read '" + path + "'");
-  }
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
 nlohmann::json exec_args(const start_options& x, const std::vector<std::string>& program) {
   if (program.empty()) {
     refuse("exec needs a program, as in: belay start exec -- echo hello");
@@ -78,7 +67,7 @@ nlohmann::json exec_args(const start_options& x, const std::vector<std::string>&
     args["env"] = pairs("--env", x.env);
   }
   if (!x.stdin_file.empty()) {
-    args["stdin"] = read_all(x.stdin_file, "--stdin");
+    args["stdin"] = read_file(x.stdin_file, "--stdin");
   }
   if (x.stream) {
     args["stream"] = true;

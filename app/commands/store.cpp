@@ -73,6 +73,32 @@ void must_be_new(const fs::path& path) {
   }
 }
 
+/// Says so before anything is made beside a store that is not there.
+void must_be_store(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(directory / "belay.mdb", ignored)) {
+    throw command_failure{exit_code::usage, "the data directory " + directory.string()
+                                              + " cannot be used: there is no store in it"};
+  }
+}
+
+/// Gives what was made beside a new data directory its name, after a full check.
+void install(const fs::path& fresh, const fs::path& directory, const std::string& from) {
+  {
+    const auto store = open_to_read(fresh);
+    const auto findings = store.check();
+    if (!findings.empty()) {
+      throw command_failure{exit_code::usage,
+                            from + ": is damaged, nothing is written: " + findings.front()};
+    }
+  }
+  std::error_code ignored;
+  fs::remove(fresh / "belay.mdb-lock", ignored);
+  fs::remove(directory, ignored); // An empty one.
+  fs::rename(fresh, directory);
+  sync_path(fs::absolute(directory).parent_path());
+}
+
 exit_code check(const common_options& common) {
   const auto directory = directory_of(common);
   const auto store = open_to_read(directory);
@@ -127,7 +153,9 @@ exit_code backup(const common_options& common, const std::string& file) {
   const auto store = open_to_read(directory_of(common));
   const side_directory side{file};
   store.copy_to(side.path() / "store", true);
-  write_archive(side.path() / "store", file);
+  write_archive(side.path() / "store", side.path() / "tar");
+  fs::rename(side.path() / "tar", file);
+  sync_path(fs::absolute(file).parent_path());
   if (!common.quiet) {
     print_line(file + ": " + std::to_string(fs::file_size(file)) + " bytes");
   }
@@ -144,18 +172,7 @@ exit_code restore(const common_options& common, const std::string& file) {
   } catch (const std::runtime_error& x) {
     throw command_failure{exit_code::usage, x.what()};
   }
-  {
-    const auto store = open_to_read(fresh);
-    const auto findings = store.check();
-    if (!findings.empty()) {
-      throw command_failure{exit_code::usage,
-                            file + ": is not restored, it is damaged: " + findings.front()};
-    }
-  }
-  std::error_code ignored;
-  fs::remove(fresh / "belay.mdb-lock", ignored);
-  fs::remove(directory, ignored); // An empty one.
-  fs::rename(fresh, directory);
+  install(fresh, directory, file);
   if (!common.quiet) {
     print_line(directory.string() + ": restored");
   }
@@ -166,6 +183,7 @@ exit_code compact(const common_options& common) {
   const auto directory = directory_of(common);
   std::uintmax_t before = 0;
   const auto data = directory / "belay.mdb";
+  must_be_store(directory);
   const side_directory side{data};
   {
     const auto store = open_alone(directory, "belay store compact");
@@ -188,12 +206,18 @@ exit_code export_lines(const common_options& common, const std::string& file) {
     return exit_code::success;
   }
   must_be_new(file);
-  const auto fresh = file + ".part";
+  const side_directory side{file};
+  const auto fresh = side.path() / "lines";
   {
     std::ofstream out{fresh, std::ios::binary};
     store.export_lines(out);
   }
+  sync_path(fresh);
   fs::rename(fresh, file);
+  sync_path(fs::absolute(file).parent_path());
+  if (!common.quiet) {
+    print_line(file + ": " + std::to_string(fs::file_size(file)) + " bytes");
+  }
   return exit_code::success;
 }
 
@@ -202,12 +226,16 @@ exit_code import_lines(const common_options& common, const std::string& file) {
   std::ifstream in;
   if (file != "-") {
     in.open(file, std::ios::binary);
-    if (!in) {
+    std::error_code ignored;
+    if (!in || fs::is_directory(file, ignored)) {
       throw command_failure{exit_code::usage, "cannot read " + file};
     }
   }
-  auto store = open_alone(directory, "belay store import");
-  store.import_lines(file == "-" ? std::cin : in);
+  must_be_new(directory);
+  const side_directory side{directory};
+  const auto fresh = side.path() / "store";
+  open_alone(fresh, "belay store import").import_lines(file == "-" ? std::cin : in);
+  install(fresh, directory, file);
   if (!common.quiet) {
     print_line(directory.string() + ": imported");
   }

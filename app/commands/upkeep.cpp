@@ -3,9 +3,9 @@
 
 #include "app/commands/commands.hpp"
 #include "messages/json_strict.hpp"
+#include "messages/outcome_input.hpp"
 
-#include <fstream>
-#include <iostream>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::app {
@@ -30,7 +30,8 @@ struct prune_options {
 
 exit_code prune(const common_options& common, prune_options x) {
   auto& request = x.request;
-  const auto age = parse_duration_flag("--older-than", x.older_than);
+  // Longer ago than any time there is: nothing is that old.
+  const auto age = std::min(parse_duration_flag("--older-than", x.older_than), wall_now() - 1);
   for (const auto& word : x.states) {
     const auto kind = outcome_kind_from(word);
     if (!kind) {
@@ -187,27 +188,15 @@ exit_code complete(const common_options& common, complete_options x) {
                                                 "workflow-key or reconciled-abandon"};
   }
   x.request.by = *by;
-  std::string text;
-  if (x.file == "-") {
-    text.assign(std::istreambuf_iterator<char>{std::cin}, {});
-  } else {
-    std::ifstream in{x.file, std::ios::binary};
-    if (!in) {
-      throw command_failure{exit_code::usage, "--outcome: cannot read " + x.file};
-    }
-    text.assign(std::istreambuf_iterator<char>{in}, {});
-  }
-  const auto parsed = parse_json_strict(text);
+  const auto parsed = parse_json_strict(read_file(x.file, "--outcome"));
   if (!parsed) {
     throw command_failure{exit_code::usage, "--outcome: " + x.file + ": " + parsed.why().text};
   }
-  try {
-    x.request.result = outcome_from_json(*parsed);
-  } catch (const std::exception& why) {
-    throw command_failure{exit_code::usage,
-                          "--outcome: " + x.file + ": " + why.what()
-                            + "; expected an object such as {\"type\": \"success\", \"value\": 1}"};
+  auto result = parse_outcome(*parsed);
+  if (!result) {
+    throw command_failure{exit_code::usage, "--outcome: " + x.file + ": " + result.why().text};
   }
+  x.request.result = std::move(*result);
   const auto done = expect(connect(common)->settle(x.request));
   const auto again = done.status == completion_status::already_applied;
   say(common, {{"id", x.request.id}, {"already", again}},
@@ -226,8 +215,11 @@ void add_complete(CLI::App& app, common_options& common, command_action& action)
   command.add_option("--authority", x->by,
                      "external-owner (default), workflow-key or reconciled-abandon");
   command.add_option("--key", x->request.key, "Key of a workflow-key authority");
-  command.footer("Example: echo '{\"type\": \"success\", \"value\": {\"n\": 3}}' | "
-                 "belay complete invoice-9 --outcome -");
+  command.footer(
+    "Types: success, failure, cancelled, abandoned; a `message` for people; of a failure "
+    "also\n`class`, `code` and `retryable`.\n"
+    "Example: echo '{\"type\": \"success\", \"value\": {\"n\": 3}}' | "
+    "belay complete invoice-9 --outcome -");
   command.callback(
     [&common, &action, x] { action = [&common, x] { return complete(common, *x); }; });
 }

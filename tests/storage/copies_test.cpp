@@ -98,8 +98,12 @@ TEST_CASE_METHOD(copies_fixture, "import: a bad line is named and nothing is wri
   storage::options other;
   other.directory = directory.path() / "other";
   storage::store copy{other};
+  const auto end = text.rfind("{\"end\"");
+  REQUIRE(end != std::string::npos);
+  const auto cut = text.rfind('\n', end - 2) + 1;
   for (const auto& bad : {text + "{\"process\": 1}\n", text + "nonsense\n", std::string{"{}\n"},
-                          text.substr(text.find('\n') + 1), std::string{}}) {
+                          text.substr(text.find('\n') + 1), std::string{}, text.substr(0, end),
+                          text.substr(0, cut) + text.substr(end)}) {
     std::istringstream in{bad};
     try {
       copy.import_lines(in);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sys/mount.h>
 
 using namespace belay;
 using nlohmann::json;
@@ -207,4 +208,61 @@ TEST_CASE_METHOD(operator_fixture, "sessions: observers, wakes and the change fe
   CHECK(node.ask({"session", "t", "--limit", "0"}).code == 2);
   CHECK(json::parse(node.ask({"forget", "t"}).out).at("orphaned").at(0) == "a");
   CHECK(node.ask({"changes"}).out.find("\"id\":\"a\"") != std::string::npos);
+}
+
+TEST_CASE_METHOD(operator_fixture, "store: what cannot be written in full leaves nothing behind",
+                 "[system][store]") {
+  REQUIRE(node.ask({"start", "--id", "a", "exec", "--", "true"}).code == 0);
+  REQUIRE(node.ask({"wait", "a"}).code == 0);
+  const auto store = [this](std::vector<std::string> words, const std::string& directory) {
+    words.insert(words.begin(), "store");
+    words.insert(words.end(), {"--data", directory});
+    return run_belay(words);
+  };
+  const auto lines = path("lines");
+  REQUIRE(store({"export", lines}, data).code == 0);
+  CHECK(store({"export", lines}, data).code == 2);
+  std::ifstream in{lines};
+  const std::string whole{std::istreambuf_iterator<char>{in}, {}};
+  // Cut at the end of a line, as a full disk or a broken pipe may do.
+  std::ofstream{path("cut")} << whole.substr(0, whole.rfind('\n', whole.size() - 2) + 1);
+  const auto cut = store({"import", path("cut")}, path("new"));
+  CHECK(cut.code == 2);
+  CHECK(cut.err.find("cut short") != std::string::npos);
+  const auto nonsense = store({"import", "/etc/passwd"}, path("new"));
+  CHECK(nonsense.code == 2);
+  CHECK(nonsense.err.find("line 1: not JSON") != std::string::npos);
+  CHECK(store({"import", "/"}, path("new")).code == 2);
+  CHECK_FALSE(std::filesystem::exists(path("new")));
+  CHECK(store({"import", lines}, path("new")).code == 0);
+  CHECK(store({"import", lines}, path("new")).code == 2);
+  CHECK(store({"check"}, path("new")).code == 0);
+  const auto none = store({"compact"}, path("none"));
+  CHECK(none.code == 2);
+  CHECK(none.err.find("there is no store in it") != std::string::npos);
+
+  const auto small = path("small");
+  std::filesystem::create_directories(small);
+  if (mount("tmpfs", small.c_str(), "tmpfs", 0, "size=8k") != 0) {
+    WARN("a tmpfs cannot be mounted here: skipped");
+    return;
+  }
+  CHECK(store({"backup", small + "/tar"}, data).code == 74);
+  CHECK(std::filesystem::is_empty(small));
+  std::ofstream{small + "/fill"} << std::string(8'192, 'x');
+  const auto full = store({"export", small + "/lines"}, data);
+  CHECK(full.code == 74);
+  CHECK(full.err.find("is the disk full?") != std::string::npos);
+  std::filesystem::remove(small + "/fill");
+  CHECK(std::filesystem::is_empty(small));
+  CHECK(umount(small.c_str()) == 0);
+}
+
+TEST_CASE_METHOD(operator_fixture, "prune: an age beyond all times prunes nothing",
+                 "[system][prune]") {
+  REQUIRE(node.ask({"start", "--id", "a", "exec", "--", "true"}).code == 0);
+  REQUIRE(node.ask({"wait", "a"}).code == 0);
+  const auto got = node.ask({"prune", "--older-than", "99999999999d"});
+  CHECK(got.code == 0);
+  CHECK(got.out == "0 pruned\n");
 }
