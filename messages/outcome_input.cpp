@@ -31,8 +31,7 @@ std::optional<refusal> check_keys(const nlohmann::json& text, bool failure) {
 }
 
 /// Reads a member that is a text, if it is there. Returns the refusal, if any.
-std::optional<refusal>
-read_text(const nlohmann::json& text, const char* key, std::string& into) {
+std::optional<refusal> read_text(const nlohmann::json& text, const char* key, std::string& into) {
   const auto found = text.find(key);
   if (found == text.end()) {
     return std::nullopt;

@@ -38,8 +38,8 @@ void collect(const table_reader& read, cursor& all, const session_query& query, 
   }
 }
 
-session_entry entry_of(const table_reader& read, const edge& x, std::uint32_t events_max,
-                       std::size_t& bytes) {
+session_entry
+entry_of(const table_reader& read, const edge& x, std::uint32_t events_max, std::size_t& bytes) {
   const auto row = x.place.row;
   const auto head = read.head(row);
   const auto body = read.body(row);
@@ -86,8 +86,7 @@ session_snapshot store::session(const session_query& query) const {
     }
   }
   const auto wanted = std::min<std::size_t>(query.limit, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(wanted),
-                    order.end(),
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(wanted), order.end(),
                     [](const edge& a, const edge& b) { return b.place < a.place; });
   std::size_t bytes = 0;
   while (result.entries.size() < wanted && bytes < stretch_bytes_max) {

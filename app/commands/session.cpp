@@ -1,7 +1,6 @@
 // belay session: everything that one session has to do with.
-#include "messages/session_snapshot.hpp"
-
 #include "app/commands/commands.hpp"
+#include "messages/session_snapshot.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -22,8 +21,8 @@ session_snapshot read_all(actors::client& client, const snapshot_options& x) {
   session_snapshot all;
   auto query = x.query;
   do {
-    query.limit
-      = static_cast<std::uint32_t>(std::min<std::uint64_t>(stretch_max, x.most - all.entries.size()));
+    query.limit = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(stretch_max, x.most - all.entries.size()));
     auto part = expect(client.session(query));
     auto entries = std::move(all.entries);
     std::move(part.entries.begin(), part.entries.end(), std::back_inserter(entries));

@@ -142,7 +142,8 @@ TEST_CASE_METHOD(snapshot_fixture, "session: labels say what a process is about"
   CHECK(host_json(only("silent"), now).at("child_session_id").is_null());
 }
 
-TEST_CASE_METHOD(snapshot_fixture, "session: last updated first, then last registered, in stretches",
+TEST_CASE_METHOD(snapshot_fixture,
+                 "session: last updated first, then last registered, in stretches",
                  "[storage][session][s5-50]") {
   for (const auto* id : {"a", "b", "c", "d"}) {
     auto x = make_declaring(id, {"step"});
@@ -252,7 +253,8 @@ TEST_CASE_METHOD(snapshot_fixture, "session: what it has nothing to do with is n
   CHECK(none("a"));
 }
 
-TEST_CASE_METHOD(snapshot_fixture, "session: a stretch is bounded in bytes, and its first one whole",
+TEST_CASE_METHOD(snapshot_fixture,
+                 "session: a stretch is bounded in bytes, and its first one whole",
                  "[storage][session]") {
   const auto big = json(std::string(60'000, 'x')).dump();
   for (const auto* id : {"a", "b", "c"}) {

@@ -131,8 +131,8 @@ TEST_CASE("worker: stopped past its lease by SIGSTOP, it writes nothing once it 
     const auto ended
       = successor.ask<completion>(atom::complete_v, held, make_success("\"in time\""));
     const auto again = ended ? held : successor.claim("successor", "nobody");
-    CHECK((ended
-           || successor.ask<completion>(atom::complete_v, again, make_success("\"in time\""))));
+    CHECK(
+      (ended || successor.ask<completion>(atom::complete_v, again, make_success("\"in time\""))));
   }
   const auto view = nlohmann::json::parse(node.ask({"get", "a", "-o", "json"}).out);
   CHECK(view.at("outcome").at("value") == "in time");
