@@ -31,7 +31,8 @@ enum class effect_kind : std::uint8_t {
   patch = 9,
   /// Bytes are attached.
   attach = 10,
-  /// The workflow was asked to stop; stands where its code learned of it.
+  /// The workflow was asked to stop; stands where its code learned of it. From then on the request
+  /// wakes no wait any more.
   cancel = 11,
 };
 

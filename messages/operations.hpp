@@ -88,7 +88,9 @@ struct complete_request {
 };
 
 /// Asks that a process end. A row that nobody runs is cancelled at once; the owner of a running one
-/// is told. `kill` skips the grace period. Answer: `cancel_receipt`.
+/// is told. A row with a journal is not ended but ready again: its code learns of it and ends in
+/// its own way; what it has started is cancelled now. `kill` skips the grace period, and ends a row
+/// with a journal too. Answer: `cancel_receipt`.
 struct cancel_request {
   process_id id;
   std::string reason;

@@ -48,25 +48,6 @@ refusal out_of_range(const std::string& field, std::int64_t value, std::int64_t 
              what + " from " + std::to_string(low) + " to " + std::to_string(high));
 }
 
-/// Whether text is UTF-8 without control characters (C0, DEL, C1).
-bool is_plain_text(std::string_view text) {
-  const auto quoted = nlohmann::json(std::string{text});
-  try {
-    static_cast<void>(quoted.dump()); // Throws on anything that is not UTF-8.
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto c1
-      = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (byte < 0x20 || byte == 0x7F || c1) {
-      return false;
-    }
-  }
-  return true;
-}
-
 /// Between the name and the version of a workflow's kind; no name has it.
 constexpr char version_mark = '@';
 
@@ -106,6 +87,9 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
       return bad("input", shortened(input),
                  R"({"type": "tool_call", "tool": NAME, "args": {...}})");
     }
+    if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
+      return no;
+    }
   } else if (type == "workflow") {
     const auto shaped = input.size() == 4 && input.contains("workflow")
                         && input["workflow"].is_string() && input.contains("args")
@@ -117,6 +101,9 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
     if (!shaped) {
       return bad("input", shortened(input),
                  R"({"type": "workflow", "workflow": NAME, "version": 1, "args": ...})");
+    }
+    if (auto no = check_name("input.workflow", input["workflow"], limits.name_bytes_max)) {
+      return no;
     }
   } else if (type == "external") {
     if (input.size() != 2 || !input.contains("metadata") || x.kind != "external") {
@@ -364,15 +351,6 @@ std::optional<refusal> validate(const registration& x, const registration_limits
   if (auto no = validate_process_id(x.id, limits)) {
     return no;
   }
-  const auto version = x.kind.rfind(version_mark);
-  if (version == std::string::npos) {
-    if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
-      return no;
-    }
-  } else if (auto no
-             = check_name("input.workflow", x.kind.substr(0, version), limits.name_bytes_max)) {
-    return no;
-  }
   if (auto no = check_name("queue", x.queue, limits.name_bytes_max)) {
     return no;
   }
@@ -486,6 +464,24 @@ registration registration_from_canonical(std::string_view text) {
     throw std::invalid_argument{"a stored registration is damaged: " + result.why().text};
   }
   return std::move(*result);
+}
+
+bool is_plain_text(std::string_view text) {
+  const auto quoted = nlohmann::json(std::string{text});
+  try {
+    static_cast<void>(quoted.dump()); // Throws on anything that is not UTF-8.
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto c1
+      = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte < 0x20 || byte == 0x7F || c1) {
+      return false;
+    }
+  }
+  return true;
 }
 
 std::string workflow_kind(std::string_view name, std::uint32_t version) {

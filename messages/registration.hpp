@@ -186,6 +186,9 @@ validate(const registration& x, const registration_limits& limits = {});
 /// Returns the lower-case hex SHA-256 of a canonical text.
 [[nodiscard]] std::string hash_hex(std::string_view canonical);
 
+/// Returns whether text is UTF-8 without control characters.
+[[nodiscard]] bool is_plain_text(std::string_view text);
+
 /// Checks the name of an event type that is not the registry's own.
 [[nodiscard]] std::optional<refusal>
 check_event_name(const std::string& field, const std::string& name);

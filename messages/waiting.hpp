@@ -56,10 +56,11 @@ typename Inspector::result_type inspect(Inspector& f, wait_view& x) {
 }
 
 /// Gives the lease back and waits. Fenced. A condition that holds already makes the row ready at
-/// once; so does a cancel request that stands where the process has a journal, otherwise that and
-/// an abandon request end it. Refuses with `lease_superseded`, `bad_request` (also a wait for
-/// itself or for a process that waits for this one in turn), `unknown_process` (of a child).
-/// Answer: `park_receipt`.
+/// once. A cancel request that stands does so too where the process has a journal that has no entry
+/// of kind `cancel` yet; where it has one, the code knows and may wait for what it puts right. A
+/// cancel request without a journal and an abandon request end the process. Refuses with
+/// `lease_superseded`, `bad_request` (also a wait for itself or for a process that waits for this
+/// one in turn), `unknown_process` (of a child). Answer: `park_receipt`.
 struct park_request {
   lease held;
   wait_condition until;

@@ -41,7 +41,7 @@ batch::meta_number batch::open_number(std::string_view key) const {
 
 answer batch::apply(const operation& op) {
   auto result = std::visit([this](const auto& x) { return run(x); }, op);
-  settle_ends();
+  settle();
   return result;
 }
 

@@ -87,6 +87,8 @@ private:
   [[nodiscard]] refusal superseded(const lease& held) const;
   void save(row_state& x);
 
+  /// Whether all of these may be registered together.
+  [[nodiscard]] std::optional<refusal> may_register(const std::vector<registration>& items);
   [[nodiscard]] std::optional<refusal>
   may_register(const registration& x, const std::map<std::string_view, std::size_t>& earlier);
   registered insert(const registration& x);
@@ -108,15 +110,16 @@ private:
   /// Ends a row that nobody holds.
   void end_unheld(row_state& x, const outcome& result, const std::string& authority = {});
   void record_outcome(row_state& x, const outcome_record& ended, const nlohmann::json& facts);
-  /// What follows from the ends of this operation: waiters, parents, children.
-  void settle_ends();
+  /// What follows from the ends and the cancels of this operation: waiters, parents, children.
+  void settle();
   void settle_end(row_id row);
-  void cancel_awaited(row_id parent, const std::string& reason);
+  /// Cancels the live children of one close policy that were not cancelled yet.
+  void cancel_children(row_id parent, const std::string& reason, close_policy which);
   void cancel_child(row_id row, const std::string& reason);
-  /// What a cancel request means for a row that nobody holds. Returns whether it has ended by it.
-  bool cancel_unheld(row_state& x, const std::string& reason);
-  /// Cancels what was started by a row that takes part in its own cancel, and so on below.
-  void cancel_below(row_id row, const std::string& reason);
+  /// What a cancel or kill request means for a row. Returns whether it has ended by it.
+  bool deliver_cancel(row_state& x, const std::string& reason);
+  /// Cancels what was started by a row that takes part in its own cancel.
+  void cancel_below(row_id row);
   [[nodiscard]] std::uint64_t live_awaited_children(const row_state& x) const;
   void each_child(row_id parent, const std::function<void(row_id)>& visit) const;
   void child_ended(row_id parent);
@@ -155,11 +158,17 @@ private:
   void signal_arrived(row_state& x, const std::string& type);
   [[nodiscard]] bool holds(const row_state& x, const awaited& one) const;
   [[nodiscard]] checked<wait_record> read_wait(const park_request& x, row_id row) const;
-  [[nodiscard]] checked<awaited>
-  read_condition(const std::string& field, const wait_condition& x, row_id row) const;
+  /// Waits or, when the conditions hold already, resumes at once. Returns which.
+  bool begin_wait(row_state& x, wait_record wait, std::uint64_t needed);
+  [[nodiscard]] checked<awaited> read_condition(const std::string& field, const wait_condition& x,
+                                                row_id row, std::set<row_id>& seen) const;
+  /// Returns the row to wait for; 0 of a pruned process.
+  [[nodiscard]] checked<row_id> read_target(const std::string& field, const std::string& id,
+                                            row_id row, std::set<row_id>& seen) const;
   /// Whether `row` would wait for itself by waiting for `target`: an ancestor, or one that waits
-  /// for it in turn.
-  [[nodiscard]] std::optional<std::string> waits_in_turn(row_id row, row_id target) const;
+  /// for it in turn. `seen` are the rows that were looked at before and do not.
+  [[nodiscard]] std::optional<std::string>
+  waits_in_turn(row_id row, row_id target, std::set<row_id>& seen) const;
 
   // -- journal ---------------------------------------------------------------------------------
   /// A journal request before it is written.
@@ -174,6 +183,9 @@ private:
   plan_journal(const journal_request& x, const row_state& state);
   [[nodiscard]] std::optional<refusal>
   may_journal(const journal_request& x, row_id row, journal_plan& plan) const;
+  /// Whether an entry may stand where another stands: the same again, or a pending one brought up
+  /// to date.
+  [[nodiscard]] bool may_replace(const journal_record& stored, const journal_entry& x) const;
   [[nodiscard]] std::optional<refusal>
   may_emit(const journal_request& x, const row_state& state, journal_plan& plan);
   void write_side_effects(const journal_request& x, row_state& state);
@@ -236,6 +248,8 @@ private:
   std::set<row_id> touched_;
   bool ready_changed_ = false;
   std::deque<row_id> ended_;
+  /// Rows whose code takes part in their cancel: what they started is cancelled after them.
+  std::deque<row_id> told_;
   std::vector<cancel_receipt> pushes_;
   std::set<std::string> dropped_blobs_;
 };

@@ -133,12 +133,12 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
   const auto fence = rules::next_fence(head.fence);
   if (!fence || rules::attempts_used_up(head)) {
     txn_.erase(tables_.ready, encode(place));
-    if (fence) {
-      end(state,
-          abandoned_by(state, "attempts_exhausted",
-                       "ran " + std::to_string(head.attempt)
-                         + " times, as often as attempts_max allows"),
-          head.fence);
+    const auto why
+      = "ran " + std::to_string(head.attempt) + " times, as often as attempts_max allows";
+    if (fence && head.cancel_requested) {
+      end(state, make_cancelled("cancelled; it " + why), head.fence);
+    } else if (fence) {
+      end(state, abandoned_by(state, "attempts_exhausted", why), head.fence);
     } else {
       quarantine(state, "the fencing token has reached its end");
     }

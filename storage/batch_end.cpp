@@ -78,11 +78,16 @@ batch::abandoned_by(const row_state& x, const char* writer, const std::string& m
   return result;
 }
 
-void batch::settle_ends() {
-  while (!ended_.empty()) {
-    const auto row = ended_.front();
-    ended_.pop_front();
-    settle_end(row);
+void batch::settle() {
+  while (!ended_.empty() || !told_.empty()) {
+    auto& next = ended_.empty() ? told_ : ended_;
+    const auto row = next.front();
+    next.pop_front();
+    if (&next == &ended_) {
+      settle_end(row);
+    } else {
+      cancel_below(row);
+    }
   }
 }
 
@@ -109,15 +114,11 @@ void batch::settle_end(row_id row) {
     child_ended(head.parent);
   }
   if (head.has_children) {
-    const auto id = read_.body(row).id;
-    each_child(row, [&](row_id child) {
-      const auto found = read_.find_head(child);
-      if (found && found->state != process_state::finished
-          && (found->close == close_policy::cancel
-              || (found->close == close_policy::await && head.ended == outcome_kind::cancelled))) {
-        cancel_child(child, "its parent '" + id + "' has ended");
-      }
-    });
+    const auto reason = "its parent '" + read_.body(row).id + "' has ended";
+    cancel_children(row, reason, close_policy::cancel);
+    if (head.ended == outcome_kind::cancelled) {
+      cancel_children(row, reason, close_policy::await);
+    }
   }
 }
 
@@ -161,11 +162,11 @@ void batch::child_ended(row_id parent) {
   save(state);
 }
 
-void batch::cancel_awaited(row_id parent, const std::string& reason) {
+void batch::cancel_children(row_id parent, const std::string& reason, close_policy which) {
   each_child(parent, [&](row_id child) {
     const auto found = read_.find_head(child);
     if (found && found->state != process_state::finished && !found->cancel_requested
-        && found->close == close_policy::await) {
+        && found->close == which) {
       cancel_child(child, reason);
     }
   });
@@ -173,54 +174,47 @@ void batch::cancel_awaited(row_id parent, const std::string& reason) {
 
 void batch::cancel_child(row_id row, const std::string& reason) {
   auto state = load(row);
-  auto& head = state.head;
   add_event(state, event_types::cancel_requested, "{\"reason\":" + json_quote(reason) + "}");
-  head.cancel_requested = true;
+  state.head.cancel_requested = true;
   if (const auto held = read_.lease(row)) {
-    pushes_.push_back(
-      {cancel_stage::requested, row, {read_.name(held->owner), held->incarnation}, head.fence});
-  } else {
-    static_cast<void>(cancel_unheld(state, reason));
+    pushes_.push_back({cancel_stage::requested,
+                       row,
+                       {read_.name(held->owner), held->incarnation},
+                       state.head.fence});
   }
+  static_cast<void>(deliver_cancel(state, reason));
   save(state);
 }
 
-bool batch::cancel_unheld(row_state& x, const std::string& reason) {
+bool batch::deliver_cancel(row_state& x, const std::string& reason) {
+  auto& head = x.head;
   const auto wait = read_.waiting(x.row);
-  if (x.head.state == process_state::waiting && wait && wait->kind == wait_kind::closing) {
+  if (head.state == process_state::waiting && wait && wait->kind == wait_kind::closing) {
     // Its outcome is known; what it waits for is cancelled.
     save(x);
-    cancel_awaited(x.row, reason);
+    cancel_children(x.row, reason, close_policy::await);
     return false;
   }
-  if (x.head.journaled && !x.head.kill_requested && x.head.state != process_state::quarantined) {
-    // Its code learns of it, and may put right what it has done.
-    if (x.head.state == process_state::waiting && wait) {
-      resume(x, *wait, {{"by", "cancel"}});
-    }
+  const auto held = head.state == process_state::running;
+  if (!held && (rules::ends_cancelled(head) || head.state == process_state::quarantined)) {
+    end_unheld(x, make_cancelled(reason));
+    return true;
+  }
+  if (!head.journaled || head.cancel_seen) {
     return false;
   }
-  end_unheld(x, make_cancelled(reason));
-  return true;
+  // Its code learns of it, and may put right what it has done.
+  if (head.state == process_state::waiting && wait) {
+    resume(x, *wait, {{"by", "cancel"}});
+  }
+  told_.push_back(x.row);
+  return false;
 }
 
-void batch::cancel_below(row_id row, const std::string& reason) {
-  std::deque<row_id> open{row};
-  while (!open.empty()) {
-    const auto parent = open.front();
-    open.pop_front();
-    each_child(parent, [&](row_id child) {
-      const auto found = read_.find_head(child);
-      if (!found || found->state == process_state::finished || found->cancel_requested
-          || found->close == close_policy::abandon) {
-        return;
-      }
-      cancel_child(child, reason);
-      if (found->journaled && found->has_children) {
-        open.push_back(child);
-      }
-    });
-  }
+void batch::cancel_below(row_id row) {
+  const auto reason = "its parent '" + read_.body(row).id + "' was cancelled";
+  cancel_children(row, reason, close_policy::cancel);
+  cancel_children(row, reason, close_policy::await);
 }
 
 checked<outcome_record> batch::checked_outcome(const outcome& x, fencing_token fence) {
@@ -290,7 +284,8 @@ answer batch::run(const complete_request& x) {
     result = {completion_status::closing, 0};
     if (x.result.kind == outcome_kind::cancelled) {
       save(*held);
-      cancel_awaited(held->row, "its parent '" + x.held.id + "' was cancelled");
+      cancel_children(held->row, "its parent '" + x.held.id + "' was cancelled",
+                      close_policy::await);
     }
   } else {
     end(*held, x.result, x.held.fence);
@@ -355,13 +350,11 @@ answer batch::run(const cancel_request& x) {
   head.kill_requested = head.kill_requested || x.kill;
   if (const auto held = read_.lease(state.row)) {
     receipt.holder = {read_.name(held->owner), held->incarnation};
-  } else if (cancel_unheld(state, x.reason)) {
+  }
+  if (deliver_cancel(state, x.reason)) {
     receipt.stage = cancel_stage::done;
   }
   save(state);
-  if (head.journaled && head.has_children && receipt.stage == cancel_stage::requested) {
-    cancel_below(state.row, "its parent '" + x.id + "' was cancelled");
-  }
   return receipt;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 512;
 constexpr std::string_view ref_prefix = "sha256:";
-constexpr std::size_t hash_digits = 64;
+constexpr std::size_t input_hash_digits = 32;
 
 bool is_immediate(effect_kind kind) {
   switch (kind) {
@@ -29,81 +29,108 @@ bool is_immediate(effect_kind kind) {
 
 /// What an entry is called in a refusal.
 std::string name_of_entry(const journal_entry& x) {
+  constexpr std::size_t shown_max = 80;
   return "entries: " + std::to_string(x.number) + " (" + to_string(x.kind) + " "
-         + json_quote(x.name) + " " + std::to_string(x.ordinal) + ")";
+         + json_quote(x.name.substr(0, shown_max)) + " " + std::to_string(x.ordinal) + ")";
+}
+
+bool is_input_hash(std::string_view text) {
+  return text.empty()
+         || (text.size() == input_hash_digits
+             && text.find_first_not_of("0123456789abcdef") == std::string_view::npos);
+}
+
+/// Checks what can be said of an entry by itself.
+std::optional<refusal> check_entry(const journal_entry& x, const options& opts) {
+  const auto bad = [&x](const std::string& text) {
+    return refusal{ec::bad_request, name_of_entry(x) + " " + text};
+  };
+  if (x.number > opts.journal_max) {
+    return refusal{ec::overloaded, name_of_entry(x)
+                                     + ": a journal has at most store.journal_max entries ("
+                                     + std::to_string(opts.journal_max) + ")"};
+  }
+  if (to_string(x.kind) == "unknown" || x.ordinal == 0) {
+    return bad("is not acceptable, expected a known kind, and an ordinal from 1");
+  }
+  if (x.name.size() + x.scope.size() > name_bytes_max || !is_plain_text(x.name)
+      || !is_plain_text(x.scope) || !is_input_hash(x.input_hash)) {
+    return bad("is not acceptable, expected name and scope of at most "
+               + std::to_string(name_bytes_max) + " bytes of plain UTF-8, and "
+               + std::to_string(input_hash_digits) + " hex digits or none as input hash");
+  }
+  if (x.result.size() > opts.outcome_bytes_max
+      || nlohmann::json::parse(x.result, nullptr, false).is_discarded()) {
+    return bad("has a result that is not JSON text of at most "
+               + std::to_string(opts.outcome_bytes_max) + " bytes");
+  }
+  return std::nullopt;
 }
 
 } // namespace
 
+bool batch::may_replace(const journal_record& stored, const journal_entry& x) const {
+  const auto same = stored.kind == x.kind && stored.scope == x.scope && stored.name == x.name
+                    && stored.ordinal == x.ordinal && stored.input_hash == x.input_hash;
+  const auto over = stored.done != 0 || is_immediate(stored.kind);
+  return same && (!over || (stored.done == x.done && read_.text(stored.result) == x.result));
+}
+
 std::optional<refusal>
 batch::may_journal(const journal_request& x, row_id row, journal_plan& plan) const {
-  const auto bad = [](const journal_entry& entry, const std::string& text) {
-    return refusal{ec::bad_request, name_of_entry(entry) + " " + text};
-  };
   std::uint64_t last = 0;
-  plan.entries = read_.journal_entries(row);
+  const auto stored_entries = read_.journal_entries(row);
+  plan.entries = stored_entries;
   for (const auto& entry : x.entries) {
-    if (to_string(entry.kind) == "unknown" || entry.number == 0 || entry.ordinal == 0
-        || entry.number <= last || entry.name.size() + entry.scope.size() > name_bytes_max) {
-      return bad(entry, "is not acceptable, expected known kinds and rising numbers");
+    if (auto no = check_entry(entry, shared_.opts)) {
+      return no;
     }
-    last = entry.number;
-    if (entry.number > shared_.opts.journal_max) {
-      return refusal{ec::overloaded, name_of_entry(entry)
-                                       + ": a journal has at most store.journal_max entries ("
-                                       + std::to_string(shared_.opts.journal_max) + ")"};
+    if (entry.number <= std::exchange(last, entry.number)) {
+      return refusal{ec::bad_request, name_of_entry(entry) + ": expected rising numbers from 1"};
     }
-    if (entry.result.size() > shared_.opts.outcome_bytes_max
-        || nlohmann::json::parse(entry.result, nullptr, false).is_discarded()) {
-      return bad(entry, "has a result that is not JSON text of at most "
-                          + std::to_string(shared_.opts.outcome_bytes_max) + " bytes");
-    }
-    if (entry.number > plan.entries) {
+    if (entry.number > stored_entries) {
       if (entry.number != ++plan.entries) {
-        return bad(entry, "leaves a gap");
+        return refusal{ec::bad_request, name_of_entry(entry) + " leaves a gap"};
       }
       plan.fresh.insert(entry.number);
       continue;
     }
     const auto stored = read_.journal_entry_at(row, entry.number);
-    if (!stored) {
-      return bad(entry, "is missing in the store");
-    }
-    const auto same = stored->kind == entry.kind && stored->scope == entry.scope
-                      && stored->name == entry.name && stored->ordinal == entry.ordinal
-                      && stored->input_hash == entry.input_hash;
-    const auto over = stored->done != 0 || is_immediate(stored->kind);
-    if (!same
-        || (over && (stored->done != entry.done || read_.text(stored->result) != entry.result))) {
-      return bad(entry, "stands there already, with other content");
+    if (!stored || !may_replace(*stored, entry)) {
+      return refusal{ec::bad_request,
+                     name_of_entry(entry) + " stands there already, with other content"};
     }
   }
   return std::nullopt;
 }
 
 std::optional<refusal> batch::may_start(const journal_request& x) {
-  std::map<std::string_view, std::size_t> earlier;
-  for (std::size_t i = 0; i < x.children.size(); ++i) {
-    const auto& child = x.children[i];
+  for (const auto& child : x.children) {
     if (child.parent != x.held.id) {
-      return refusal{ec::bad_request, "children: the parent of '" + child.id + "' is '"
-                                        + child.parent + "', expected '" + x.held.id + "'"};
-    }
-    if (auto no = may_register(child, earlier)) {
-      no->text = "children: " + no->text;
-      return no;
-    }
-    if (!earlier.emplace(child.id, i).second) {
-      return refusal{ec::bad_request, "children: '" + child.id + "' stands there twice"};
+      return refusal{ec::bad_request, "children: the parent of " + json_quote(child.id) + " is "
+                                        + json_quote(child.parent) + ", expected "
+                                        + json_quote(x.held.id)};
     }
   }
-  return std::nullopt;
+  auto no = may_register(x.children);
+  if (no) {
+    no->text = "children: " + no->text;
+  }
+  return no;
 }
 
 std::optional<refusal> batch::may_attach(const journal_request& x, row_id row) const {
-  auto count = x.attachments.empty() ? 0 : keys_of(tables_.attachment, row_key(row)).size();
+  if (x.attachments.empty()) {
+    return std::nullopt;
+  }
+  const auto stored = keys_of(tables_.attachment, row_key(row));
+  std::set<std::string> all{stored.begin(), stored.end()};
   for (const auto& one : x.attachments) {
-    if (one.bytes.size() > shared_.opts.attachment_bytes_max || one.name.size() > name_bytes_max) {
+    if (one.name.size() > name_bytes_max || !is_plain_text(one.name)) {
+      return refusal{ec::bad_request, "attachments: a name is not acceptable, expected at most "
+                                        + std::to_string(name_bytes_max) + " bytes of plain UTF-8"};
+    }
+    if (one.bytes.size() > shared_.opts.attachment_bytes_max) {
       return refusal{ec::bad_request, "attachments: " + std::to_string(one.bytes.size())
                                         + " bytes are not acceptable, expected at most "
                                         + std::to_string(shared_.opts.attachment_bytes_max)};
@@ -113,10 +140,9 @@ std::optional<refusal> batch::may_attach(const journal_request& x, row_id row) c
                      "attachments: " + json_quote(one.ref.substr(0, name_bytes_max))
                        + " is not the hash of its bytes"};
     }
-    const auto key = attachment_key(row, std::string_view{one.ref}.substr(ref_prefix.size()));
-    count += txn_.get(tables_.attachment, key) ? 0 : 1;
+    all.insert(attachment_key(row, std::string_view{one.ref}.substr(ref_prefix.size())));
   }
-  if (count > shared_.opts.attachments_max) {
+  if (all.size() > shared_.opts.attachments_max) {
     return refusal{ec::overloaded, "attachments: a process has at most store.attachments_max ("
                                      + std::to_string(shared_.opts.attachments_max) + ")"};
   }
@@ -153,6 +179,7 @@ void batch::drop_journal(row_state& x) {
   if (x.head.journaled) {
     drop_entries(x.row);
     x.head.journaled = false;
+    x.head.cancel_seen = false;
   }
 }
 
@@ -240,10 +267,17 @@ answer batch::run(const journal_request& x) {
   for (const auto& [request, event] : plan->events) {
     static_cast<void>(write_event(request, state, event));
   }
-  const auto first = !x.entries.empty() && !state.head.journaled;
-  state.head.journaled = state.head.journaled || first;
-  if (first || !plan->events.empty() || !x.status.empty() || !x.attachments.empty()) {
-    state.head.updated_at = context_.now;
+  auto& head = state.head;
+  const auto sees_cancel = std::any_of(x.entries.begin(), x.entries.end(), [](const auto& entry) {
+    return entry.kind == effect_kind::cancel;
+  });
+  // Entries alone are no change of the process that anybody is told of.
+  const auto changed = (!x.entries.empty() && !head.journaled) || (sees_cancel && !head.cancel_seen)
+                       || !plan->events.empty() || !x.status.empty() || !x.attachments.empty();
+  head.journaled = head.journaled || !x.entries.empty();
+  head.cancel_seen = head.cancel_seen || sees_cancel;
+  if (changed) {
+    head.updated_at = context_.now;
     save(state);
   }
   return journal_receipt{plan->entries};

@@ -105,25 +105,32 @@ registered batch::insert(const registration& x) {
   return {x.id, state.row, true};
 }
 
-answer batch::run(const register_request& x) {
-  const auto refuse = [&x](std::size_t index, refusal no) {
-    if (x.items.size() > 1) {
+std::optional<refusal> batch::may_register(const std::vector<registration>& items) {
+  const auto refuse = [&items](std::size_t index, refusal no) {
+    if (items.size() > 1) {
       no.text = "item " + std::to_string(index + 1) + ": " + no.text;
     }
     return no;
   };
   std::map<std::string_view, std::size_t> first_by_id;
-  for (std::size_t i = 0; i < x.items.size(); ++i) {
-    if (auto no = may_register(x.items[i], first_by_id)) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (auto no = may_register(items[i], first_by_id)) {
       return refuse(i, std::move(*no));
     }
-    const auto [first, fresh] = first_by_id.emplace(x.items[i].id, i);
-    if (!fresh && !(x.items[first->second] == x.items[i])) {
-      return refuse(i, {ec::registration_conflict, "the id '" + x.items[i].id
+    const auto [first, fresh] = first_by_id.emplace(items[i].id, i);
+    if (!fresh && !(items[first->second] == items[i])) {
+      return refuse(i, {ec::registration_conflict, "the id '" + items[i].id
                                                      + "' stands in this message with another "
                                                        "registration (item "
                                                      + std::to_string(first->second + 1) + ")"});
     }
+  }
+  return std::nullopt;
+}
+
+answer batch::run(const register_request& x) {
+  if (auto no = may_register(x.items)) {
+    return *no;
   }
   registered_list result;
   result.items.reserve(x.items.size());

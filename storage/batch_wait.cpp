@@ -12,7 +12,8 @@ namespace {
 /// Conditions of one wait, the first included.
 constexpr std::size_t conditions_max = 10'000;
 /// Rows that are looked at to find out whether two would wait for each other.
-constexpr std::size_t turn_scan_max = 10'000;
+constexpr std::size_t turn_scan_max = 2 * conditions_max;
+constexpr std::size_t timer_name_bytes_max = 512;
 
 nlohmann::json facts_of(const wait_record& x) {
   nlohmann::json facts{{"for", to_string(x.kind)}};
@@ -100,35 +101,65 @@ void batch::signal_arrived(row_state& x, const std::string& type) {
   }
 }
 
-std::optional<std::string> batch::waits_in_turn(row_id row, row_id target) const {
+std::optional<std::string>
+batch::waits_in_turn(row_id row, row_id target, std::set<row_id>& seen) const {
   for (auto at = read_.find_head(row); at && at->parent != row_id{};
        at = read_.find_head(at->parent)) {
     if (at->parent == target) {
       return "is an ancestor of it, and ends no sooner";
     }
   }
-  std::set<row_id> seen{target};
-  std::deque<row_id> open{target};
-  while (!open.empty() && seen.size() < turn_scan_max) {
+  std::deque<row_id> open;
+  const auto look_at = [&](row_id next) {
+    if (seen.size() < turn_scan_max && seen.insert(next).second) {
+      open.push_back(next);
+    }
+  };
+  for (look_at(target); !open.empty(); open.pop_front()) {
     const auto wait = read_.waiting(open.front());
-    open.pop_front();
+    if (open.front() == row) {
+      return "waits for it in turn";
+    }
     if (!wait || !wait->woken.empty()) {
       continue;
     }
+    if (wait->kind == wait_kind::closing) {
+      each_child(open.front(), [&](row_id child) {
+        const auto head = read_.find_head(child);
+        if (head && head->close == close_policy::await) {
+          look_at(child);
+        }
+      });
+    }
     for (const auto& one : conditions_of(*wait)) {
-      if (one.kind == wait_kind::child && one.target == row) {
-        return "waits for it in turn";
-      }
-      if (one.kind == wait_kind::child && seen.insert(one.target).second) {
-        open.push_back(one.target);
+      if (one.kind == wait_kind::child) {
+        look_at(one.target);
       }
     }
   }
   return std::nullopt;
 }
 
-checked<awaited>
-batch::read_condition(const std::string& field, const wait_condition& x, row_id row) const {
+checked<row_id> batch::read_target(const std::string& field, const std::string& id, row_id row,
+                                   std::set<row_id>& seen) const {
+  const auto target = read_.lookup(id);
+  if (!target && target.why().code == ec::pruned) {
+    return row_id{}; // It ended.
+  }
+  if (!target) {
+    return refusal{target.why().code, field + ".name: " + target.why().text};
+  }
+  if (*target == row) {
+    return refusal{ec::bad_request, field + ".name: a process cannot wait for itself"};
+  }
+  if (const auto why = waits_in_turn(row, *target, seen)) {
+    return refusal{ec::bad_request, field + ".name: '" + id + "' cannot be waited for: it " + *why};
+  }
+  return *target;
+}
+
+checked<awaited> batch::read_condition(const std::string& field, const wait_condition& x,
+                                       row_id row, std::set<row_id>& seen) const {
   awaited one{x.kind, x.name, x.ordinal, {}, x.deadline};
   if (one.deadline < 0 || (one.kind == wait_kind::timer && one.deadline == 0)) {
     return refusal{ec::bad_request, field + ".deadline: " + std::to_string(one.deadline)
@@ -145,24 +176,19 @@ batch::read_condition(const std::string& field, const wait_condition& x, row_id 
       }
       return one;
     case wait_kind::child: {
-      const auto child = read_.lookup(one.name);
-      if (!child && child.why().code != ec::pruned) {
-        return refusal{child.why().code, field + ".name: " + child.why().text};
+      const auto target = read_target(field, one.name, row, seen);
+      if (!target) {
+        return target.why();
       }
-      if (!child) {
-        return one; // Pruned: it ended.
-      }
-      one.target = *child;
-      if (one.target == row) {
-        return refusal{ec::bad_request, field + ".name: a process cannot wait for itself"};
-      }
-      if (const auto why = waits_in_turn(row, one.target)) {
-        return refusal{ec::bad_request,
-                       field + ".name: '" + one.name + "' cannot be waited for: it " + *why};
-      }
+      one.target = *target;
       return one;
     }
     case wait_kind::timer:
+      if (one.name.size() > timer_name_bytes_max || !is_plain_text(one.name)) {
+        return refusal{ec::bad_request, field + ".name: not acceptable, expected at most "
+                                          + std::to_string(timer_name_bytes_max)
+                                          + " bytes of plain UTF-8"};
+      }
       return one;
     default:
       return refusal{ec::bad_request,
@@ -179,9 +205,10 @@ checked<wait_record> batch::read_wait(const park_request& x, row_id row) const {
   wait_record wait;
   wait.since = context_.now;
   std::vector<awaited> all;
+  std::set<row_id> seen;
   for (std::size_t i = 0; i <= x.also.size(); ++i) {
     const auto field = i == 0 ? std::string{"until"} : "also[" + std::to_string(i - 1) + "]";
-    auto one = read_condition(field, i == 0 ? x.until : x.also[i - 1], row);
+    auto one = read_condition(field, i == 0 ? x.until : x.also[i - 1], row, seen);
     if (!one) {
       return one.why();
     }
@@ -213,61 +240,60 @@ answer batch::run(const park_request& x) {
   if (!held) {
     return held.why();
   }
-  auto read = read_wait(x, held->row);
-  if (!read) {
-    return read.why();
+  auto wait = read_wait(x, held->row);
+  if (!wait) {
+    return wait.why();
   }
-  auto& wait = *read;
-  auto& head = held->head;
+  const auto& head = held->head;
   drop_lease(held->row, *read_.lease(held->row));
-  head.state = process_state::waiting;
-  add_event(*held, event_types::waiting, json_text(facts_of(wait)));
+  held->head.state = process_state::waiting;
+  add_event(*held, event_types::waiting, json_text(facts_of(*wait)));
   park_receipt receipt;
-  if (head.kill_requested || (head.cancel_requested && !head.journaled)) {
+  if (rules::ends_cancelled(head)) {
     end(*held, make_cancelled("cancelled before it waited"), head.fence);
-    save(*held);
-    return receipt;
-  }
-  if (head.abandon_requested) {
+  } else if (head.abandon_requested) {
     end(*held, abandoned_by(*held, "reconciled_request", "abandoned by request"), head.fence);
-    save(*held);
-    return receipt;
-  }
-  const auto all = conditions_of(wait);
-  std::uint64_t fulfilled = 0;
-  const awaited* by = nullptr;
-  for (const auto& one : all) {
-    if (holds(*held, one)) {
-      by = by == nullptr ? &one : by;
-      ++fulfilled;
-    }
-  }
-  if (fulfilled >= x.needed || head.cancel_requested) {
-    // It holds already: nothing is stored but the answer.
-    receipt.woken = true;
-    auto woken = wait;
-    woken.deadline = 0;
-    resume(*held, std::move(woken),
-           by == nullptr ? nlohmann::json{{"by", "cancel"}}
-                         : reason_of(to_string(by->kind).c_str(), *by));
-    save(*held);
-    return receipt;
-  }
-  wait.remaining = x.needed > 1 ? x.needed - fulfilled : 0;
-  txn_.put(tables_.wait, row_key(held->row), encode(wait));
-  if (const auto alarm = alarm_of(wait); alarm != 0) {
-    txn_.put(tables_.timer, timer_key(alarm, held->row, 0), {});
-  }
-  for (const auto& one : all) {
-    if (one.kind == wait_kind::child && !holds(*held, one)) {
-      txn_.put(
-        tables_.waiter,
-        pair_key(static_cast<std::uint64_t>(one.target), static_cast<std::uint64_t>(held->row)),
-        {});
-    }
+  } else {
+    receipt.woken = begin_wait(*held, std::move(*wait), x.needed);
   }
   save(*held);
   return receipt;
+}
+
+bool batch::begin_wait(row_state& x, wait_record wait, std::uint64_t needed) {
+  const auto all = conditions_of(wait);
+  std::vector<const awaited*> open;
+  const awaited* by = nullptr;
+  for (const auto& one : all) {
+    if (!holds(x, one)) {
+      open.push_back(&one);
+    } else if (by == nullptr) {
+      by = &one;
+    }
+  }
+  const auto fulfilled = all.size() - open.size();
+  const auto cancelled = x.head.cancel_requested && !x.head.cancel_seen;
+  if (fulfilled >= needed || cancelled) {
+    // It holds already: nothing is stored but the answer.
+    wait.deadline = 0;
+    resume(x, std::move(wait),
+           fulfilled >= needed ? reason_of(to_string(by->kind).c_str(), *by)
+                               : nlohmann::json{{"by", "cancel"}});
+    return true;
+  }
+  wait.remaining = needed > 1 ? needed - fulfilled : 0;
+  txn_.put(tables_.wait, row_key(x.row), encode(wait));
+  if (const auto alarm = alarm_of(wait); alarm != 0) {
+    txn_.put(tables_.timer, timer_key(alarm, x.row, 0), {});
+  }
+  for (const auto* one : open) {
+    if (one->kind == wait_kind::child) {
+      txn_.put(tables_.waiter,
+               pair_key(static_cast<std::uint64_t>(one->target), static_cast<std::uint64_t>(x.row)),
+               {});
+    }
+  }
+  return false;
 }
 
 void batch::expire_timers(std::uint32_t max) {

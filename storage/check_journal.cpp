@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
-#include <tuple>
 
 namespace belay::storage {
 
@@ -17,49 +16,29 @@ void each_record(const transaction& txn, MDB_dbi table, const char* name, const 
                  Visit visit) {
   cursor all{txn, table};
   for (auto found = all.first(); found; found = all.next()) {
+    const auto row = all.key().size() < sizeof(std::uint64_t) ? row_id{} : row_of(all.key());
     try {
-      visit(all.key(), all.value());
+      visit(row, all.key(), all.value());
     } catch (const error& x) {
-      sinks.report(row_of(all.key()), std::string{"table "} + name + ": " + x.what());
+      sinks.report(row, std::string{"table "} + name + ": " + x.what());
     }
   }
 }
 
 /// One journal at a time: the rows stand in order.
-class journal_check {
-public:
-  explicit journal_check(const check_sinks& sinks) : sinks_{sinks} {}
-
-  void entry(row_id row, std::uint64_t number, const journal_record& x, const std::string& result) {
-    if (row != row_) {
-      row_ = row;
-      last_ = 0;
-      named_.clear();
-      done_.clear();
+struct journal_check {
+  void entry(row_id row, std::uint64_t number, const check_sinks& sinks) {
+    const auto expected = row == last_row ? last + 1 : 1;
+    if (number != expected) {
+      sinks.report(row,
+                   "has a gap before entry " + std::to_string(number) + " of its journal (I8)");
     }
-    expect(number == last_ + 1,
-           "has a gap before entry " + std::to_string(number) + " of its journal (I8)");
-    last_ = number;
-    const auto fresh = named_.emplace(x.scope, x.kind, x.name, x.ordinal).second;
-    expect(fresh, "has an entry twice in its journal: " + x.name + " (I8)");
-    expect(x.done == 0 || done_.insert(x.done).second,
-           "has two entries with one place of completion: " + std::to_string(x.done) + " (I8)");
-    expect(!nlohmann::json::parse(result, nullptr, false).is_discarded(),
-           "has a result in its journal that is not JSON");
+    last_row = row;
+    last = number;
   }
 
-private:
-  void expect(bool holds, const std::string& otherwise) {
-    if (!holds) {
-      sinks_.report(row_, otherwise);
-    }
-  }
-
-  const check_sinks& sinks_;
-  row_id row_{};
-  std::uint64_t last_ = 0;
-  std::set<std::tuple<std::string, effect_kind, std::string, std::uint32_t>> named_;
-  std::set<std::uint64_t> done_;
+  row_id last_row{};
+  std::uint64_t last = 0;
 };
 
 } // namespace
@@ -67,45 +46,54 @@ private:
 void check_journals(const transaction& txn, const table_handles& tables, const table_reader& read,
                     const check_sinks& sinks) {
   std::set<row_id> journaled;
+  std::set<row_id> cancelled;
   std::set<row_id> attached;
   std::set<row_id> shown;
-  journal_check journals{sinks};
+  journal_check journals;
   each_record(txn, tables.journal, "journal", sinks,
-              [&](std::string_view key, std::string_view value) {
-                byte_reader in{key};
-                const auto row = row_id{in.u64()};
-                const auto x = decode_journal(value);
+              [&](row_id row, std::string_view key, std::string_view value) {
                 journaled.insert(row);
+                journals.entry(row, byte_reader{key.substr(sizeof(std::uint64_t))}.u64(), sinks);
+                const auto x = decode_journal(value);
+                if (x.kind == effect_kind::cancel) {
+                  cancelled.insert(row);
+                }
                 sinks.count(x.result);
-                journals.entry(row, in.u64(), x, read.text(x.result));
+                if (nlohmann::json::parse(read.text(x.result), nullptr, false).is_discarded()) {
+                  sinks.report(row, "has a result in its journal that is not JSON");
+                }
               });
   each_record(txn, tables.attachment, "attachment", sinks,
-              [&](std::string_view key, std::string_view value) {
+              [&](row_id row, std::string_view key, std::string_view value) {
+                attached.insert(row);
                 const auto x = decode_attachment(value);
-                attached.insert(row_of(key));
                 sinks.count(x.content);
                 const auto bytes = read.text(x.content);
-                if (hash_hex(bytes) != x.hash || bytes.size() != x.bytes) {
-                  sinks.report(row_of(key), "has an attachment that is not what its hash says");
+                const auto hash = hash_hex(bytes);
+                if (hash != x.hash || bytes.size() != x.bytes || attachment_key(row, hash) != key) {
+                  sinks.report(row, "has an attachment that is not what its hash says");
                 }
               });
   each_record(txn, tables.status, "status", sinks,
-              [&](std::string_view key, std::string_view value) {
+              [&](row_id row, std::string_view, std::string_view value) {
+                shown.insert(row);
                 const auto x = decode_status(value);
-                shown.insert(row_of(key));
                 sinks.count(x);
                 static_cast<void>(read.text(x));
               });
-  each_record(txn, tables.head, "head", sinks, [&](std::string_view key, std::string_view value) {
-    const auto row = row_of(key);
-    const auto head = decode_head(value);
-    if (head.journaled != (journaled.erase(row) != 0)
-        || head.has_attachments != (attached.erase(row) != 0)
-        || head.has_status != (shown.erase(row) != 0)) {
-      sinks.report(row,
-                   "does not say rightly whether it has a journal, a status, attachments (I8)");
-    }
-  });
+  each_record(
+    txn, tables.head, "head", sinks, [&](row_id row, std::string_view, std::string_view value) {
+      const auto head = decode_head(value);
+      const auto in = [row](std::set<row_id>& rows) { return rows.erase(row) != 0; };
+      auto right = head.journaled == in(journaled);
+      right = head.cancel_seen == in(cancelled) && right;
+      right = head.has_attachments == in(attached) && right;
+      right = head.has_status == in(shown) && right;
+      if (!right) {
+        sinks.report(row, "does not say rightly whether it has a journal, a cancel in it, "
+                          "a status, attachments (I8)");
+      }
+    });
   for (const auto* left : {&journaled, &attached, &shown}) {
     for (const auto row : *left) {
       sinks.report(row, "has a journal, a status or attachments but no head (I8)");

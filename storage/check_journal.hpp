@@ -15,7 +15,7 @@ struct check_sinks {
   std::function<void(const stored_text&)> count;
 };
 
-/// Entries stand from 1 without gaps, each named once, places of completion each once; every record
+/// Entries stand from 1 without gaps, attachments are what their hashes say, and every record
 /// belongs to a row that knows of it. Reports what does not hold.
 void check_journals(const transaction& txn, const table_handles& tables, const table_reader& read,
                     const check_sinks& sinks);

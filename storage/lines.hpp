@@ -127,6 +127,7 @@ void fields(F& f, head_record& x) {
   f.field("first_incarnation", x.first_incarnation);
   f.field("first_fence", x.first_fence);
   f.added("journaled", x.journaled);
+  f.added("cancel_seen", x.cancel_seen);
   f.added("has_status", x.has_status);
   f.added("has_attachments", x.has_attachments);
 }

@@ -177,7 +177,7 @@ store::nth_event(std::string_view id, std::string_view type, std::uint64_t n) co
   if (!row) {
     return row.why();
   }
-  const auto seq = read.nth_event(*row, type, n);
+  const auto seq = read.nth_event(*row, read.head(*row), type, n);
   if (seq == 0) {
     return std::optional<event>{};
   }
@@ -197,7 +197,7 @@ store::journal_after(std::string_view id, std::uint64_t after, std::uint32_t lim
   const auto prefix = row_key(*row);
   cursor all{txn, impl_->tables.journal};
   const auto number = static_cast<std::uint64_t>(*row);
-  for (auto found = all.seek(pair_key(number, after + 1));
+  for (auto found = after != UINT64_MAX && all.seek(pair_key(number, after + 1));
        found && all.key().substr(0, prefix.size()) == prefix; found = all.next()) {
     if (page.entries.size() >= limit || bytes >= events_bytes_max) {
       page.more = true;

@@ -16,6 +16,7 @@ constexpr std::uint8_t head_version = 3;
 constexpr std::uint8_t journaled_flag = 1;
 constexpr std::uint8_t status_flag = 2;
 constexpr std::uint8_t attachments_flag = 4;
+constexpr std::uint8_t cancel_seen_flag = 8;
 constexpr std::uint8_t cancel_flag = 1;
 constexpr std::uint8_t kill_flag = 2;
 constexpr std::uint8_t abandon_flag = 4;
@@ -69,7 +70,8 @@ std::string encode(const head_record& x) {
                      | (x.declares ? declares_flag : 0) | (x.has_children ? children_flag : 0)
                      | (x.observed ? observed_flag : 0) | (x.detailed ? detailed_flag : 0);
   const auto more = (x.journaled ? journaled_flag : 0) | (x.has_status ? status_flag : 0)
-                    | (x.has_attachments ? attachments_flag : 0);
+                    | (x.has_attachments ? attachments_flag : 0)
+                    | (x.cancel_seen ? cancel_seen_flag : 0);
   return byte_writer{}
     .u8(head_version)
     .u8(static_cast<std::uint8_t>(x.state))
@@ -151,6 +153,7 @@ head_record decode_head(std::string_view bytes) {
     x.journaled = (more & journaled_flag) != 0;
     x.has_status = (more & status_flag) != 0;
     x.has_attachments = (more & attachments_flag) != 0;
+    x.cancel_seen = (more & cancel_seen_flag) != 0;
   }
   return x;
 }

@@ -36,6 +36,8 @@ struct head_record {
   bool detailed = false;
   /// Whether there is a journal: its run goes on where it was, and takes part in its own cancel.
   bool journaled = false;
+  /// Whether the journal has an entry of kind `cancel`: its code knows, and ends in its own way.
+  bool cancel_seen = false;
   /// Whether there is a status record, or attachments.
   bool has_status = false;
   bool has_attachments = false;

@@ -28,14 +28,9 @@ duration_ms retry_pause(const retry_policy& policy, std::uint32_t failures, std:
   return static_cast<duration_ms>(std::llround(capped * (1.0 + jitter)));
 }
 
-namespace {
-
-/// Whether a cancel request ends a row that nobody holds; code with a journal is let know of it.
 bool ends_cancelled(const head_record& head) {
   return head.kill_requested || (head.cancel_requested && !head.journaled);
 }
-
-} // namespace
 
 after_loss after_interruption(const head_record& head, std::uint32_t interruptions_max) {
   if (ends_cancelled(head)) {
@@ -45,11 +40,8 @@ after_loss after_interruption(const head_record& head, std::uint32_t interruptio
     return after_loss::abandoned;
   }
   const auto too_often = interruptions_max != 0 && head.interruptions >= interruptions_max;
-  if (too_often && head.cancel_requested) {
-    return after_loss::cancelled;
-  }
   if (too_often || head.rule == recovery_rule::owner_bound) {
-    return after_loss::quarantined;
+    return head.cancel_requested ? after_loss::cancelled : after_loss::quarantined;
   }
   return after_loss::ready;
 }
@@ -58,8 +50,11 @@ after_loss after_release(const head_record& head, bool started) {
   if (ends_cancelled(head)) {
     return after_loss::cancelled;
   }
-  if (head.abandon_requested || (head.rule == recovery_rule::owner_bound && started)) {
+  if (head.abandon_requested) {
     return after_loss::abandoned;
+  }
+  if (head.rule == recovery_rule::owner_bound && started) {
+    return head.cancel_requested ? after_loss::cancelled : after_loss::abandoned;
   }
   return after_loss::ready;
 }

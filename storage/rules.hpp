@@ -31,6 +31,10 @@ struct presented_lease {
 [[nodiscard]] duration_ms
 retry_pause(const retry_policy& policy, std::uint32_t failures, std::uint64_t random);
 
+/// Whether a cancel or kill request ends a row that nobody holds: code with a journal is let know
+/// of a cancel, and ends by itself.
+[[nodiscard]] bool ends_cancelled(const head_record& head);
+
 /// Where a row goes whose lease was lost.
 enum class after_loss { ready, quarantined, cancelled, abandoned };
 

@@ -300,7 +300,18 @@ event_seq table_reader::first_event(row_id row, const head_record& head, std::st
   return byte_reader{all.key().substr(prefix.size())}.u64();
 }
 
-event_seq table_reader::nth_event(row_id row, std::string_view type, std::uint64_t n) const {
+event_seq table_reader::nth_event(row_id row, const head_record& head, std::string_view type,
+                                  std::uint64_t n) const {
+  if (is_own(type)) {
+    event_seq seq = 0;
+    for (auto left = n; left > 0; --left) {
+      seq = first_event(row, head, type, seq);
+      if (seq == 0) {
+        break;
+      }
+    }
+    return seq;
+  }
   const auto start = type_key(row, type, 0);
   const auto prefix = start.substr(0, start.size() - sizeof(event_seq));
   cursor all{txn_, tables_.event_by_type};

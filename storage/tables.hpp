@@ -94,7 +94,8 @@ public:
   /// The number of the last entry of a row's journal; 0 when it has none.
   [[nodiscard]] std::uint64_t journal_entries(row_id row) const;
   /// The n-th event of a type, from 1; 0 when there is none yet.
-  [[nodiscard]] event_seq nth_event(row_id row, std::string_view type, std::uint64_t n) const;
+  [[nodiscard]] event_seq
+  nth_event(row_id row, const head_record& head, std::string_view type, std::uint64_t n) const;
   /// How many events of a type there are up to and including a sequence number.
   [[nodiscard]] std::uint64_t
   count_events(row_id row, const head_record& head, std::string_view type, event_seq through) const;

@@ -30,6 +30,32 @@ const event_type* declared(const model::process& x, const std::string& type) {
   return nullptr;
 }
 
+/// A cancel ends what has no journal; a kill ends anything.
+bool ends_cancelled(const model::process& x) {
+  return x.kill || (x.cancel && x.journal.empty());
+}
+
+/// Whether the code knows that it is cancelled.
+bool knows_cancel(const model::process& x) {
+  return std::any_of(x.journal.begin(), x.journal.end(),
+                     [](const auto& one) { return one.kind == effect_kind::cancel; });
+}
+
+bool is_closing(const model::process& x) {
+  return x.state == process_state::waiting && x.wait->all.front().kind == wait_kind::closing;
+}
+
+/// Kinds that are over when they are asked for.
+bool is_over_at_once(effect_kind kind) {
+  static const std::set<effect_kind> kinds{effect_kind::start, effect_kind::emit, effect_kind::now,
+                                           effect_kind::patch, effect_kind::attach};
+  return kinds.count(kind) != 0;
+}
+
+std::string by(const std::string& what) {
+  return "by " + what;
+}
+
 outcome ended_by(outcome_kind kind) {
   outcome x;
   x.kind = kind;
@@ -41,7 +67,7 @@ outcome ended_by(outcome_kind kind) {
 answer model::apply(const operation& op, timestamp_ms now) {
   now_ = now;
   auto result = std::visit([this](const auto& x) { return run(x); }, op);
-  settle_ends();
+  settle();
   return result;
 }
 
@@ -97,9 +123,9 @@ event_seq model::say(process& x, const std::string& type) {
 
 // -- register, claim, leases ----------------------------------------------------------------------
 
-answer model::run(const register_request& x) {
+std::optional<refusal> model::may_register(const std::vector<registration>& items) const {
   std::map<std::string, const registration*> earlier;
-  for (const auto& item : x.items) {
+  for (const auto& item : items) {
     if (const auto* stored = find(item.id)) {
       if (!(stored->what == item)) {
         return no(ec::registration_conflict);
@@ -107,10 +133,9 @@ answer model::run(const register_request& x) {
     } else if (tombstones.count(item.id) != 0) {
       return no(ec::pruned);
     } else if (!item.parent.empty() && earlier.count(item.parent) == 0) {
-      auto why = ec::none;
-      const auto* parent = named(item.parent, why);
+      const auto* parent = find(item.parent);
       if (parent == nullptr) {
-        return no(why);
+        return no(tombstones.count(item.parent) != 0 ? ec::pruned : ec::unknown_process);
       }
       if (!live(*parent)) {
         return no(ec::already_terminal);
@@ -121,6 +146,13 @@ answer model::run(const register_request& x) {
       return no(ec::registration_conflict);
     }
     earlier.emplace(item.id, &item);
+  }
+  return std::nullopt;
+}
+
+answer model::run(const register_request& x) {
+  if (auto why = may_register(x.items)) {
+    return *why;
   }
   registered_list result;
   for (const auto& item : x.items) {
@@ -177,13 +209,16 @@ answer model::run(const claim_request& x) {
       break;
     }
     if (one->what.attempts_max != 0 && one->attempt >= one->what.attempts_max && !one->resumed) {
-      end(*one, ended_by(outcome_kind::abandoned), one->fence);
+      end(*one, ended_by(one->cancel ? outcome_kind::cancelled : outcome_kind::abandoned),
+          one->fence);
       continue;
     }
+    claimed row;
     one->state = process_state::running;
     one->fence = fencing_token{static_cast<std::uint64_t>(one->fence) + 1};
     if (one->resumed) {
       one->resumed = false;
+      row.woken = one->wait->why;
       one->wait.reset();
     } else {
       ++one->attempt;
@@ -195,11 +230,12 @@ answer model::run(const claim_request& x) {
     one->lease
       = held_lease{x.holder.name, x.holder.incarnation, one->fence, now_ + x.ttl, now_ + x.ttl};
     say(*one, event_types::started);
-    claimed row;
     row.held = {one->row, one->what.id, x.holder, {}, one->fence, now_, now_ + x.ttl};
     row.attempt = one->attempt;
     row.interruptions = one->interruptions;
     row.cancel_requested = one->cancel;
+    row.failures = one->failures;
+    row.journaled = !one->journal.empty();
     result.items.push_back(std::move(row));
   }
   return result;
@@ -230,10 +266,14 @@ answer model::run(const release_request& x) {
       one->first_fence = {};
     }
   }
-  if (one->cancel || one->kill) {
+  const auto bound = one->what.rule == recovery_rule::owner_bound && x.started;
+  if (ends_cancelled(*one)) {
     end(*one, ended_by(outcome_kind::cancelled), one->fence);
-  } else if (one->abandon || (one->what.rule == recovery_rule::owner_bound && x.started)) {
+  } else if (one->abandon) {
     end(*one, ended_by(outcome_kind::abandoned), one->fence);
+  } else if (bound) {
+    end(*one, ended_by(one->cancel ? outcome_kind::cancelled : outcome_kind::abandoned),
+        one->fence);
   } else {
     one->state = process_state::ready;
   }
@@ -244,12 +284,15 @@ void model::lose(process& x) {
   x.lease.reset();
   ++x.interruptions;
   say(x, event_types::interrupted);
-  if (x.cancel || x.kill) {
+  const auto over
+    = x.interruptions >= model_interruptions_max || x.what.rule == recovery_rule::owner_bound;
+  if (ends_cancelled(x)) {
     end(x, ended_by(outcome_kind::cancelled), x.fence);
   } else if (x.abandon) {
     end(x, ended_by(outcome_kind::abandoned), x.fence);
-  } else if (x.interruptions >= model_interruptions_max
-             || x.what.rule == recovery_rule::owner_bound) {
+  } else if (over && x.cancel) {
+    end(x, ended_by(outcome_kind::cancelled), x.fence);
+  } else if (over) {
     x.state = process_state::quarantined;
     say(x, event_types::quarantined);
   } else {
@@ -288,9 +331,14 @@ answer model::run(const expire_request&) {
     one.ages = one.ages && one.created_at + model_wake_age_max > now_;
   }
   for (auto& [row, one] : rows) {
-    if (one.state == process_state::waiting && one.wait && one.wait->until.deadline != 0
-        && one.wait->until.deadline <= now_) {
-      resume(one);
+    if (one.state != process_state::waiting || !one.wait) {
+      continue;
+    }
+    for (const auto& until : one.wait->all) {
+      if (until.deadline != 0 && until.deadline <= now_) {
+        resume(one, by(until.kind == wait_kind::timer ? "timer" : "deadline"));
+        break;
+      }
     }
   }
   std::vector<std::pair<timestamp_ms, row_id>> due;
@@ -343,8 +391,9 @@ bool model::holds(const process& x, const wait_condition& until) const {
   }
 }
 
-void model::resume(process& x) {
+void model::resume(process& x, const std::string& why) {
   x.wait->woken = true;
+  x.wait->why = why;
   x.resumed = true;
   x.due_at = now_;
   x.state = process_state::ready;
@@ -379,20 +428,96 @@ answer model::run(const append_request& x) {
   if (!live(*one)) {
     return no(ec::already_terminal);
   }
+  if (one->events.size() >= model_events_max) {
+    return no(ec::overloaded);
+  }
   event result;
   result.seq = say(*one, x.type);
   result.type = x.type;
   if (!x.key.empty()) {
     one->keys[x.key] = {result.seq, stands_for};
   }
-  if (type != nullptr && !type->wake.empty() && !one->wake_session.empty()) {
-    wakes[next_wake++] = {one->row, one->wake_session, wake_state::pending, 0, now_, now_, 0, true};
-  }
-  if (one->state == process_state::waiting && one->wait->until.kind == wait_kind::signal
-      && "signal." + one->wait->until.name == x.type && holds(*one, one->wait->until)) {
-    resume(*one);
+  send_wake(*one, type);
+  if (one->state == process_state::waiting) {
+    for (const auto& until : one->wait->all) {
+      if (until.kind == wait_kind::signal && "signal." + until.name == x.type
+          && holds(*one, until)) {
+        resume(*one, by("signal"));
+        break;
+      }
+    }
   }
   return result;
+}
+
+void model::send_wake(process& x, const event_type* type) {
+  if (type != nullptr && !type->wake.empty() && !x.wake_session.empty()) {
+    wakes[next_wake++] = {x.row, x.wake_session, wake_state::pending, 0, now_, now_, 0, true};
+  }
+}
+
+bool model::waits_in_turn(process& x, const process& target) {
+  for (auto above = parent_of_.find(x.row); above != parent_of_.end();
+       above = parent_of_.find(above->second)) {
+    if (above->second == target.row) {
+      return true;
+    }
+    if (rows.count(above->second) == 0) {
+      break;
+    }
+  }
+  std::set<row_id> reached{target.row};
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [row, one] : rows) {
+      if (reached.count(row) == 0 || one.state != process_state::waiting) {
+        continue;
+      }
+      for (const auto& until : one.wait->all) {
+        const auto* next = until.kind == wait_kind::child ? find(until.name) : nullptr;
+        more = (next != nullptr && reached.insert(next->row).second) || more;
+      }
+      if (is_closing(one)) {
+        for (const auto* child : children_of(one)) {
+          more = (child->what.close == close_policy::await && reached.insert(child->row).second)
+                 || more;
+        }
+      }
+    }
+  }
+  return reached.count(x.row) != 0;
+}
+
+std::optional<refusal> model::may_wait(process& x, const park_request& request) {
+  auto all = request.also;
+  all.insert(all.begin(), request.until);
+  std::set<std::string> live_children;
+  for (const auto& until : all) {
+    if (until.kind == wait_kind::closing || until.kind == wait_kind::none
+        || (until.kind == wait_kind::timer && until.deadline == 0)
+        || (until.kind == wait_kind::signal && until.ordinal == 0)) {
+      return no(ec::bad_request);
+    }
+    if (until.kind != wait_kind::child) {
+      continue;
+    }
+    auto why = ec::none;
+    const auto* target = named(until.name, why);
+    if (target == nullptr && why != ec::pruned) {
+      return no(why);
+    }
+    if (target == &x || (target != nullptr && waits_in_turn(x, *target))) {
+      return no(ec::bad_request);
+    }
+    if (target != nullptr) {
+      live_children.insert(until.name);
+    }
+  }
+  const auto all_differ = live_children.size() == all.size();
+  if (request.needed == 0 || (request.needed > 1 && (request.needed > all.size() || !all_differ))) {
+    return no(ec::bad_request);
+  }
+  return std::nullopt;
 }
 
 answer model::run(const park_request& x) {
@@ -400,32 +525,46 @@ answer model::run(const park_request& x) {
   if (one == nullptr) {
     return no(ec::lease_superseded);
   }
-  if (x.until.kind == wait_kind::child) {
-    auto why = ec::none;
-    const auto* child = named(x.until.name, why);
-    if (child == nullptr && why != ec::pruned) {
-      return no(why);
-    }
-    if (child == one) {
-      return no(ec::bad_request);
-    }
+  if (auto why = may_wait(*one, x)) {
+    return *why;
   }
   one->lease.reset();
   one->state = process_state::waiting;
   say(*one, event_types::waiting);
-  park_receipt receipt;
-  if (one->cancel || one->kill) {
+  if (ends_cancelled(*one)) {
     end(*one, ended_by(outcome_kind::cancelled), one->fence);
-  } else if (one->abandon) {
+    return park_receipt{};
+  }
+  if (one->abandon) {
     end(*one, ended_by(outcome_kind::abandoned), one->fence);
-  } else {
-    one->wait = waiting{x.until, false, {}, {}, 0};
-    if (holds(*one, x.until)) {
-      receipt.woken = true;
-      resume(*one);
+    return park_receipt{};
+  }
+  waiting wait;
+  wait.all = x.also;
+  wait.all.insert(wait.all.begin(), x.until);
+  wait.needed = x.needed;
+  return park_receipt{begin_wait(*one, std::move(wait))};
+}
+
+bool model::begin_wait(process& x, waiting wait) {
+  std::string why;
+  std::uint64_t fulfilled = 0;
+  for (const auto& until : wait.all) {
+    if (holds(x, until)) {
+      why = why.empty() ? to_string(until.kind) : why;
+      ++fulfilled;
+    } else if (until.kind == wait_kind::child) {
+      wait.open.insert(until.name);
     }
   }
-  return receipt;
+  const auto enough = fulfilled >= wait.needed;
+  wait.needed -= std::min(wait.needed, fulfilled);
+  x.wait = std::move(wait);
+  if (enough || (x.cancel && !knows_cancel(x))) {
+    resume(x, by(enough ? why : "cancel"));
+    return true;
+  }
+  return false;
 }
 
 // -- ends -----------------------------------------------------------------------------------------
@@ -451,56 +590,71 @@ std::vector<model::process*> model::children_of(const process& x) {
   return result;
 }
 
-void model::settle_ends() {
-  while (!ended_.empty()) {
-    auto& x = rows.at(ended_.front());
-    ended_.pop_front();
-    for (auto& [row, one] : rows) {
-      if (one.state == process_state::waiting && one.wait
-          && one.wait->until.kind == wait_kind::child && one.wait->until.name == x.what.id) {
-        resume(one);
-      }
-    }
-    const auto parent = parent_of_.find(x.row);
-    if (parent != parent_of_.end() && x.what.close == close_policy::await
-        && rows.count(parent->second) != 0) {
-      auto& above = rows.at(parent->second);
-      if (above.state == process_state::waiting && above.wait->until.kind == wait_kind::closing
-          && --above.wait->remaining == 0) {
-        const auto kept = *above.wait;
-        end(above, kept.held_back, kept.fence);
-      }
-    }
-    for (auto* child : children_of(x)) {
-      if (live(*child)
-          && (child->what.close == close_policy::cancel
-              || (child->what.close == close_policy::await
-                  && x.ended->kind == outcome_kind::cancelled))) {
-        cancel_child(*child, "parent");
-      }
+void model::settle() {
+  while (!ended_.empty() || !told_.empty()) {
+    if (!ended_.empty()) {
+      auto& x = rows.at(ended_.front());
+      ended_.pop_front();
+      settle_end(x);
+    } else {
+      auto& x = rows.at(told_.front());
+      told_.pop_front();
+      cancel_children(x, close_policy::cancel);
+      cancel_children(x, close_policy::await);
     }
   }
 }
 
-void model::cancel_awaited(process& x, const std::string& reason) {
+void model::settle_end(process& x) {
+  for (auto& [row, one] : rows) {
+    if (one.state == process_state::waiting && one.wait && one.wait->open.erase(x.what.id) > 0
+        && (one.wait->needed <= 1 || --one.wait->needed == 0)) {
+      resume(one, by("child"));
+    }
+  }
+  const auto parent = parent_of_.find(x.row);
+  if (parent != parent_of_.end() && x.what.close == close_policy::await
+      && rows.count(parent->second) != 0) {
+    auto& above = rows.at(parent->second);
+    if (is_closing(above) && --above.wait->remaining == 0) {
+      const auto kept = *above.wait;
+      end(above, kept.held_back, kept.fence);
+    }
+  }
+  cancel_children(x, close_policy::cancel);
+  if (x.ended->kind == outcome_kind::cancelled) {
+    cancel_children(x, close_policy::await);
+  }
+}
+
+void model::cancel_children(process& x, close_policy which) {
   for (auto* child : children_of(x)) {
-    if (live(*child) && !child->cancel && child->what.close == close_policy::await) {
-      cancel_child(*child, reason);
+    if (live(*child) && !child->cancel && child->what.close == which) {
+      say(*child, event_types::cancel_requested);
+      child->cancel = true;
+      deliver_cancel(*child);
     }
   }
 }
 
-void model::cancel_child(process& x, const std::string& reason) {
-  say(x, event_types::cancel_requested);
-  x.cancel = true;
-  if (x.lease) {
-    return;
+bool model::deliver_cancel(process& x) {
+  if (is_closing(x)) {
+    cancel_children(x, close_policy::await);
+    return false;
   }
-  if (x.state == process_state::waiting && x.wait->until.kind == wait_kind::closing) {
-    cancel_awaited(x, reason);
-  } else {
+  const auto stuck = x.state == process_state::quarantined;
+  if (!x.lease && (ends_cancelled(x) || stuck)) {
     end(x, ended_by(outcome_kind::cancelled), x.fence);
+    return true;
   }
+  if (x.journal.empty() || knows_cancel(x)) {
+    return false;
+  }
+  if (x.state == process_state::waiting) {
+    resume(x, by("cancel"));
+  }
+  told_.push_back(x.row);
+  return false;
 }
 
 answer model::run(const complete_request& x) {
@@ -512,8 +666,8 @@ answer model::run(const complete_request& x) {
       if (stored.ended && stored.ended_fence == x.held.fence && *stored.ended == x.result) {
         return completion{completion_status::already_applied, 0};
       }
-      if (stored.state == process_state::waiting && stored.wait->until.kind == wait_kind::closing
-          && stored.wait->fence == x.held.fence && stored.wait->held_back == x.result) {
+      if (is_closing(stored) && stored.wait->fence == x.held.fence
+          && stored.wait->held_back == x.result) {
         return completion{completion_status::closing, 0};
       }
     }
@@ -525,6 +679,7 @@ answer model::run(const complete_request& x) {
     ++one->failures;
     one->due_at = now_; // The model's processes pause for no time.
     one->state = process_state::ready;
+    one->journal.clear();
     say(*one, event_types::attempt_failed);
     return completion{completion_status::retry_scheduled, now_};
   }
@@ -534,10 +689,14 @@ answer model::run(const complete_request& x) {
   }
   if (awaited > 0) {
     one->state = process_state::waiting;
-    one->wait = waiting{{wait_kind::closing, "", 0, 0}, false, x.result, x.held.fence, awaited};
+    one->wait.emplace();
+    one->wait->all = {{wait_kind::closing, "", 0, 0}};
+    one->wait->held_back = x.result;
+    one->wait->fence = x.held.fence;
+    one->wait->remaining = awaited;
     say(*one, event_types::waiting);
     if (x.result.kind == outcome_kind::cancelled) {
-      cancel_awaited(*one, "parent");
+      cancel_children(*one, close_policy::await);
     }
     return completion{completion_status::closing, 0};
   }
@@ -583,13 +742,114 @@ answer model::run(const cancel_request& x) {
   one->kill = one->kill || x.kill;
   if (one->lease) {
     receipt.holder = {one->lease->owner, one->lease->incarnation};
-  } else if (one->state == process_state::waiting && one->wait->until.kind == wait_kind::closing) {
-    cancel_awaited(*one, x.reason);
-  } else {
-    end(*one, ended_by(outcome_kind::cancelled), one->fence);
+  }
+  if (deliver_cancel(*one)) {
     receipt.stage = cancel_stage::done;
   }
   return receipt;
+}
+
+// -- journals -------------------------------------------------------------------------------------
+
+std::optional<refusal> model::may_journal(const process& x, const journal_request& request) const {
+  std::uint64_t last = 0;
+  auto entries = x.journal.size();
+  std::set<std::uint64_t> fresh;
+  for (const auto& one : request.entries) {
+    if (one.number > model_journal_max) {
+      return no(ec::overloaded);
+    }
+    if (one.number <= last) {
+      return no(ec::bad_request);
+    }
+    last = one.number;
+    if (one.number > x.journal.size()) {
+      if (one.number != ++entries) {
+        return no(ec::bad_request);
+      }
+      fresh.insert(one.number);
+      continue;
+    }
+    auto stored = x.journal[one.number - 1];
+    if (stored.done == 0 && !is_over_at_once(stored.kind)) {
+      stored.done = one.done;
+      stored.result = one.result;
+    }
+    if (!(stored == one)) {
+      return no(ec::bad_request);
+    }
+  }
+  for (const auto& child : request.children) {
+    if (child.parent != x.what.id) {
+      return no(ec::bad_request);
+    }
+  }
+  if (auto why = may_register(request.children)) {
+    return why;
+  }
+  auto attached = x.attachments;
+  for (const auto& one : request.attachments) {
+    if (one.ref != "sha256:" + hash_hex(one.bytes)) {
+      return no(ec::bad_request);
+    }
+    attached.emplace(one.ref, one.name);
+  }
+  if (!request.attachments.empty() && attached.size() > model_attachments_max) {
+    return no(ec::overloaded);
+  }
+  std::uint64_t emitted = 0;
+  for (const auto& one : request.events) {
+    if (std::none_of(request.entries.begin(), request.entries.end(),
+                     [&one](const auto& entry) { return entry.number == one.entry; })) {
+      return no(ec::bad_request);
+    }
+    if (fresh.count(one.entry) == 0) {
+      continue;
+    }
+    if (declared(x, one.type) == nullptr && one.type.rfind("signal.", 0) == 0) {
+      return no(ec::bad_request);
+    }
+    if (x.events.size() + emitted++ >= model_events_max) {
+      return no(ec::overloaded);
+    }
+  }
+  return std::nullopt;
+}
+
+answer model::run(const journal_request& x) {
+  auto* one = holder_of(x.held);
+  if (one == nullptr) {
+    return no(ec::lease_superseded);
+  }
+  if (auto why = may_journal(*one, x)) {
+    return *why;
+  }
+  const auto journaled = !one->journal.empty();
+  const auto known = knows_cancel(*one);
+  const auto before = one->journal.size();
+  run(register_request{x.children});
+  for (const auto& entry : x.entries) {
+    if (entry.number > one->journal.size()) {
+      one->journal.push_back(entry);
+    } else {
+      one->journal[entry.number - 1] = entry;
+    }
+  }
+  for (const auto& bytes : x.attachments) {
+    one->attachments.emplace(bytes.ref, bytes.name);
+  }
+  one->status = x.status.empty() ? one->status : x.status;
+  for (const auto& event : x.events) {
+    if (event.entry > before) {
+      say(*one, event.type);
+      send_wake(*one, declared(*one, event.type));
+    }
+  }
+  if (journaled != !one->journal.empty() || known != knows_cancel(*one) || !x.status.empty()
+      || !x.attachments.empty()) {
+    touch(*one);
+  }
+  return journal_receipt{one->journal.size()};
 }
 
 answer model::run(const abandon_request& x) {

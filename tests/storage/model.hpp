@@ -15,6 +15,9 @@ namespace belay::tests {
 inline constexpr std::uint32_t model_interruptions_max = 3;
 inline constexpr std::uint32_t model_wake_attempts_max = 3;
 inline constexpr duration_ms model_wake_age_max = 500'000;
+inline constexpr std::uint64_t model_journal_max = 8;
+inline constexpr std::uint64_t model_attachments_max = 3;
+inline constexpr std::uint64_t model_events_max = 60;
 
 class model {
 public:
@@ -28,8 +31,13 @@ public:
   };
 
   struct waiting {
-    wait_condition until;
+    /// All conditions, the first one first.
+    std::vector<wait_condition> all;
+    /// The processes that must still end, where several must; else `needed` is 0.
+    std::set<std::string> open;
+    std::uint64_t needed = 0;
     bool woken = false;
+    std::string why;
     outcome held_back;
     fencing_token fence{};
     std::uint64_t remaining = 0;
@@ -52,6 +60,10 @@ public:
     fencing_token first_fence{};
     std::optional<held_lease> lease;
     std::optional<waiting> wait;
+    std::vector<journal_entry> journal;
+    std::string status;
+    /// Reference to name.
+    std::map<std::string, std::string> attachments;
     std::vector<std::string> events;
     /// Key to (sequence, what it stands for).
     std::map<std::string, std::pair<event_seq, std::string>> keys;
@@ -128,6 +140,7 @@ private:
   answer run(const again_request& x);
   answer run(const prune_request& x);
   answer run(const compact_request& x);
+  answer run(const journal_request& x);
 
   /// The process of an id, or why there is none.
   process* named(const std::string& id, ec& why);
@@ -135,12 +148,20 @@ private:
   void touch(process& x);
   event_seq say(process& x, const std::string& type);
   void end(process& x, const outcome& result, fencing_token fence);
-  void settle_ends();
-  void cancel_child(process& x, const std::string& reason);
-  void cancel_awaited(process& x, const std::string& reason);
+  void settle();
+  void settle_end(process& x);
+  /// Returns whether the process ends by it.
+  bool deliver_cancel(process& x);
+  void cancel_children(process& x, close_policy which);
   void lose(process& x);
-  void resume(process& x);
+  void resume(process& x, const std::string& why);
   bool holds(const process& x, const wait_condition& until) const;
+  bool begin_wait(process& x, waiting wait);
+  std::optional<refusal> may_register(const std::vector<registration>& items) const;
+  std::optional<refusal> may_wait(process& x, const park_request& request);
+  bool waits_in_turn(process& x, const process& target);
+  std::optional<refusal> may_journal(const process& x, const journal_request& request) const;
+  void send_wake(process& x, const event_type* type);
   std::uint64_t discard_wakes(row_id row, const std::string& session);
   std::vector<process*> children_of(const process& x);
   bool has_open_wakes(row_id row) const;
@@ -149,6 +170,7 @@ private:
   std::map<row_id, row_id> parent_of_;
   std::set<row_id> parents_;
   std::deque<row_id> ended_;
+  std::deque<row_id> told_;
   std::set<row_id> touched_;
 };
 

@@ -39,7 +39,8 @@ public:
       {1, &generator::transfer}, {1, &generator::forget},      {2, &generator::retarget},
       {5, &generator::take},     {5, &generator::settle_wake}, {2, &generator::reference},
       {3, &generator::settle},   {1, &generator::abandon},     {3, &generator::requeue},
-      {2, &generator::again},    {2, &generator::prune},       {1, &generator::compact}};
+      {2, &generator::again},    {2, &generator::prune},       {1, &generator::compact},
+      {16, &generator::journal}};
     static const int total = [] {
       int sum = 0;
       for (const auto& choice : choices) {
@@ -97,36 +98,40 @@ private:
   operation enroll() {
     register_request x;
     for (auto left = 1 + below(2); left > 0; --left) {
-      auto one = tests::make_registration(id());
-      one.priority = static_cast<std::int32_t>(below(3));
-      one.retry.attempts = static_cast<std::uint32_t>(1 + below(3));
-      one.retry.backoff_ms = 0;
-      one.event_types = {{"signal.go", "true", ""}, {"step", "true", "{}"}};
-      one.due_at = chance(20) ? now_ + static_cast<timestamp_ms>(below(5'000)) : 0;
-      one.attempts_max = chance(15) ? 2 : 0;
-      one.rule = chance(15) ? recovery_rule::owner_bound : recovery_rule::rerunnable;
-      if (chance(15)) {
-        one.input = R"({"metadata":null,"type":"external"})";
-        one.kind = "external";
-        one.rule = recovery_rule::externally_owned;
-      }
-      if (chance(50)) {
-        one.wake_session = session();
-      }
-      if (chance(30)) {
-        one.observers = {session()};
-      }
-      if (chance(35)) {
-        one.parent = id();
-        one.close = static_cast<close_policy>(1 + below(3));
-        if (one.parent == one.id) {
-          one.parent.clear();
-          one.close = close_policy::cancel;
-        }
-      }
-      x.items.push_back(std::move(one));
+      x.items.push_back(one_process());
     }
     return x;
+  }
+
+  registration one_process() {
+    auto one = tests::make_registration(id());
+    one.priority = static_cast<std::int32_t>(below(3));
+    one.retry.attempts = static_cast<std::uint32_t>(1 + below(3));
+    one.retry.backoff_ms = 0;
+    one.event_types = {{"signal.go", "true", ""}, {"step", "true", "{}"}};
+    one.due_at = chance(20) ? now_ + static_cast<timestamp_ms>(below(5'000)) : 0;
+    one.attempts_max = chance(15) ? 2 : 0;
+    one.rule = chance(15) ? recovery_rule::owner_bound : recovery_rule::rerunnable;
+    if (chance(15)) {
+      one.input = R"({"metadata":null,"type":"external"})";
+      one.kind = "external";
+      one.rule = recovery_rule::externally_owned;
+    }
+    if (chance(50)) {
+      one.wake_session = session();
+    }
+    if (chance(30)) {
+      one.observers = {session()};
+    }
+    if (chance(35)) {
+      one.parent = id();
+      one.close = static_cast<close_policy>(1 + below(3));
+      if (one.parent == one.id) {
+        one.parent.clear();
+        one.close = close_policy::cancel;
+      }
+    }
+    return one;
   }
 
   operation claim() {
@@ -180,8 +185,7 @@ private:
     return expire_request{100'000};
   }
 
-  operation park() {
-    const auto mine = held();
+  wait_condition condition() {
     wait_condition until;
     switch (below(4)) {
       case 0:
@@ -196,7 +200,93 @@ private:
     if (chance(30) && until.deadline == 0) {
       until.deadline = now_ + 1 + static_cast<timestamp_ms>(below(8'000));
     }
-    return park_request{mine, until};
+    return until;
+  }
+
+  operation park() {
+    park_request x{held(), condition()};
+    if (chance(25)) {
+      for (auto left = 1 + below(3); left > 0; --left) {
+        x.also.push_back(condition());
+      }
+    } else if (chance(30)) {
+      // So many of some processes.
+      x.until = {wait_kind::child, id(), 0, 0};
+      for (auto left = 1 + below(3); left > 0; --left) {
+        x.also.push_back({wait_kind::child, id(), 0, 0});
+      }
+      x.needed = below(x.also.size() + 3);
+    }
+    return x;
+  }
+
+  journal_entry entry(std::uint64_t number) {
+    journal_entry x;
+    x.number = number;
+    x.kind = chance(10) ? effect_kind::cancel : static_cast<effect_kind>(1 + below(10));
+    x.name = "n" + std::to_string(number);
+    x.ordinal = 1;
+    x.done = chance(50) ? number : 0;
+    x.result = std::to_string(below(2));
+    return x;
+  }
+
+  /// Entries that follow on the last one, or bring some up to date.
+  std::vector<journal_entry> entries(const std::vector<journal_entry>& stored) {
+    std::vector<journal_entry> all;
+    for (const auto& one : stored) {
+      if (chance(20)) {
+        all.push_back(one);
+        if (chance(50)) {
+          all.back().done = one.number;
+          all.back().result = std::to_string(below(2));
+        }
+      }
+    }
+    auto next = stored.size() + (chance(5) ? 2 : 1);
+    for (auto left = below(3); left > 0; --left) {
+      all.push_back(entry(next++));
+    }
+    if (all.size() > 1 && chance(3)) {
+      std::swap(all.front(), all.back());
+    }
+    return all;
+  }
+
+  operation journal() {
+    journal_request x;
+    x.held = held();
+    const auto* process = model_.find(x.held.id);
+    x.entries = entries(process == nullptr ? std::vector<journal_entry>{} : process->journal);
+    for (const auto& one : x.entries) {
+      if (one.kind == effect_kind::emit && chance(70)) {
+        const std::vector<std::string> types{"step", "step", "note", "signal.go", "signal.no"};
+        x.events.push_back({one.number, types[below(types.size())], "1"});
+      }
+    }
+    if (chance(2)) {
+      x.events.push_back({99, "step", "1"});
+    }
+    for (auto left = chance(30) ? 1 + below(2) : 0; left > 0; --left) {
+      auto child = one_process();
+      child.parent = chance(97) ? x.held.id : child.parent;
+      if (child.parent != child.id) {
+        x.children.push_back(std::move(child));
+      }
+    }
+    if (chance(15)) {
+      const auto bytes = std::string(1 + below(5), '\0') + (chance(20) ? long_text() : "");
+      x.attachments.push_back({"sha256:" + hash_hex(chance(95) ? bytes : ""), "a", bytes});
+    }
+    if (chance(20)) {
+      x.status = chance(20) ? long_text() : std::to_string(below(3));
+    }
+    return x;
+  }
+
+  /// Long enough for a file of its own.
+  std::string long_text() {
+    return "\"" + std::string(3'000 + below(2), 'x') + "\"";
   }
 
   operation observe() {
@@ -283,6 +373,12 @@ private:
   const std::vector<lease>& leases_;
 };
 
+/// Of why a row goes on: by what. The model says it in other words than the store.
+std::string why_of(const std::string& woken) {
+  const auto facts = nlohmann::json::parse(woken, nullptr, false);
+  return facts.is_object() ? "by " + facts.at("by").get<std::string>() : woken;
+}
+
 /// What an answer says, without what only the store can choose: tokens, texts, times of writing.
 struct gist_of {
   std::string operator()(const refusal& no) const {
@@ -295,8 +391,10 @@ struct gist_of {
     std::string text = "claimed";
     for (const auto& row : list.items) {
       text += " " + row.held.id + "#" + std::to_string(static_cast<std::uint64_t>(row.held.fence))
-              + "/" + std::to_string(row.attempt) + "/" + std::to_string(row.interruptions)
-              + (row.cancel_requested ? "!" : "") + "@" + std::to_string(row.held.expires_at);
+              + "/" + std::to_string(row.attempt) + "/" + std::to_string(row.interruptions) + "/"
+              + std::to_string(row.failures) + (row.cancel_requested ? "!" : "")
+              + (row.journaled ? "j" : "") + "@" + std::to_string(row.held.expires_at)
+              + why_of(row.woken);
     }
     return text;
   }
@@ -347,9 +445,15 @@ std::string gist(const process_view& x) {
   add("expires", x.lease_expires_at);
   add("first", x.first_fence);
   add("waits", x.waiting.until.kind);
+  add("also", x.waiting.also.size());
+  add("journal", x.journal_entries);
   text += " holder=" + x.holder.name + " first=" + x.first_owner.name + " wake=" + x.wake_session;
   for (const auto& session : x.observers) {
     text += " observed=" + session;
+  }
+  text += " status=" + x.status_json;
+  for (const auto& one : x.attachments) {
+    text += " attached=" + one.ref + "/" + one.name;
   }
   return text;
 }
@@ -373,12 +477,18 @@ std::string gist(const model::process& x) {
   view.lease_expires_at = x.lease ? x.lease->expires_at : 0;
   view.first_fence = x.first_fence;
   if (x.state == process_state::waiting) {
-    view.waiting.until.kind = x.wait->until.kind;
+    view.waiting.until.kind = x.wait->all.front().kind;
+    view.waiting.also.assign(x.wait->all.begin() + 1, x.wait->all.end());
   }
   view.holder.name = x.lease ? x.lease->owner : "";
   view.first_owner.name = x.first_owner;
   view.wake_session = x.wake_session;
   view.observers = {x.observers.begin(), x.observers.end()};
+  view.status_json = x.status;
+  view.journal_entries = x.journal.size();
+  for (const auto& [ref, name] : x.attachments) {
+    view.attachments.push_back({ref, name, 0});
+  }
   return gist(view);
 }
 
@@ -392,6 +502,9 @@ public:
     options_.interruptions_max = tests::model_interruptions_max;
     options_.wake_attempts_max = tests::model_wake_attempts_max;
     options_.wake_age_max = tests::model_wake_age_max;
+    options_.events_max = tests::model_events_max;
+    options_.journal_max = tests::model_journal_max;
+    options_.attachments_max = tests::model_attachments_max;
     open();
   }
 
@@ -477,6 +590,9 @@ private:
           return "event " + std::to_string(i + 1) + " of " + x.what.id + ": expected " + x.events[i]
                  + ", got " + page->events[i].type;
         }
+      }
+      if (!(store_->journal_after(x.what.id, 0, 1'000)->entries == x.journal)) {
+        return "the journal of " + x.what.id + " is another";
       }
     }
     for (const auto& [id, x] : model_.tombstones) {
