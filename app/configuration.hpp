@@ -31,6 +31,9 @@ struct configuration {
   std::int64_t store_event_max = 65'536;
   std::int64_t store_outcome_max = 4LL << 20;
 
+  std::int64_t store_status_max = 65'536;
+  std::int64_t store_attachment_max = 2LL << 20;
+  std::int64_t store_attachments_max = 1'000;
   std::int64_t store_wakes_max = 1'000'000;
   std::int64_t store_wake_attempts_max = 20;
   duration_ms store_wake_age_max = 7LL * 24 * 3'600'000;
@@ -61,6 +64,14 @@ struct configuration {
   std::int64_t worker_interruptions_max = 3;
   duration_ms worker_safety_sweep = 30'000;
   std::int64_t worker_tool_threads = 64;
+
+  duration_ms workflow_park_after = 1'000;
+  std::string workflow_effects = "durable";
+  std::int64_t workflow_threads = 8;
+  std::int64_t workflow_waiting_max = 10'000;
+  std::int64_t workflow_journal_max = 100'000;
+  std::int64_t workflow_children_max = 10'000;
+  std::int64_t workflow_result_max = 1LL << 20;
 
   std::int64_t watch_waiters_max = 100'000;
   duration_ms watch_wait_max = 60'000;

@@ -130,6 +130,18 @@ nlohmann::json view_json(const process_view& x, timestamp_ms now) {
     if (x.waiting.until.deadline != 0) {
       result["waiting"]["deadline"] = format_time(x.waiting.until.deadline);
     }
+    for (const auto& one : x.waiting.also) {
+      result["waiting"]["or"].push_back({{"for", to_string(one.kind)}, {"name", one.name}});
+    }
+  }
+  if (!x.status_json.empty()) {
+    result["status"] = nlohmann::json::parse(x.status_json);
+  }
+  if (x.journal_entries != 0) {
+    result["journal_entries"] = x.journal_entries;
+  }
+  for (const auto& one : x.attachments) {
+    result["attachments"].push_back({{"ref", one.ref}, {"name", one.name}, {"bytes", one.bytes}});
   }
   if (!x.outcome_json.empty()) {
     result["outcome"] = nlohmann::json::parse(x.outcome_json);
@@ -164,8 +176,23 @@ void print_view(const process_view& x, timestamp_ms now) {
                    + format_time(x.lease_expires_at));
   }
   if (x.waiting.until.kind != wait_kind::none) {
-    row("waiting", to_string(x.waiting.until.kind) + " " + x.waiting.until.name + " since "
-                     + format_time(x.waiting.since));
+    const auto& until = x.waiting.until;
+    row(
+      "waiting",
+      to_string(until.kind) + (until.name.empty() ? "" : " " + until.name)
+        + (until.deadline == 0 ? "" : " until " + format_time(until.deadline))
+        + (x.waiting.also.empty() ? "" : " and " + std::to_string(x.waiting.also.size()) + " more")
+        + " since " + format_time(x.waiting.since));
+  }
+  if (!x.status_json.empty()) {
+    row("status", x.status_json);
+  }
+  if (x.journal_entries != 0) {
+    row("journal", std::to_string(x.journal_entries) + " entries");
+  }
+  for (const auto& one : x.attachments) {
+    row("attachment", one.ref + " " + std::to_string(one.bytes) + " bytes"
+                        + (one.name.empty() ? "" : " " + one.name));
   }
   if (!x.external_ref.empty()) {
     row("outside", x.external_ref);

@@ -75,6 +75,17 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.queues = settings.worker_queues;
   x.cancel_grace_ms = settings.worker_cancel_grace;
   x.safety_sweep_ms = settings.worker_safety_sweep;
+  x.store.journal_max = as<std::uint64_t>(settings.workflow_journal_max);
+  x.store.status_bytes_max = as<std::size_t>(settings.store_status_max);
+  x.store.attachment_bytes_max = as<std::size_t>(settings.store_attachment_max);
+  x.store.attachments_max = as<std::uint64_t>(settings.store_attachments_max);
+  x.park_after_ms = settings.workflow_park_after;
+  x.effects = settings.workflow_effects == "durable" ? durability::durable : durability::in_memory;
+  x.workflow_threads = as<std::size_t>(settings.workflow_threads);
+  x.waiting_max = as<std::uint32_t>(settings.workflow_waiting_max);
+  x.journal_max = as<std::size_t>(settings.workflow_journal_max);
+  x.children_max = as<std::size_t>(settings.workflow_children_max);
+  x.result_bytes_max = as<std::size_t>(settings.workflow_result_max);
   x.waiters_max = as<std::size_t>(settings.watch_waiters_max);
   x.wait_ms_max = settings.watch_wait_max;
   x.address = settings.node_address;

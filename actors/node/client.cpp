@@ -29,6 +29,7 @@ constexpr milliseconds answer_margin{3'000};
 client::impl::~impl() {
   self.reset();
   node = {};
+  supervisor = nullptr;
   own_system.reset();
 }
 
@@ -48,6 +49,7 @@ checked<Answer> client::impl::ask(const Handle& to, milliseconds deadline, Ts&&.
 }
 
 checked<welcome> client::impl::greet(const node_actor& to, milliseconds deadline) {
+  supervisor = to;
   return ask<welcome>(to, deadline, atom::hello_v, protocol_version, std::string{"belay-cpp"});
 }
 
@@ -223,6 +225,20 @@ client::count_events(const process_id& id, const std::string& type, event_seq th
 checked<change_page> client::changes_since(std::uint64_t position, std::uint32_t limit) {
   return impl_->ask<change_page>(impl_->node.reader, operation_deadline, atom::changes_v, position,
                                  limit);
+}
+
+checked<journal_page>
+client::journal(const process_id& id, std::uint64_t after, std::uint32_t limit) {
+  return impl_->ask<journal_page>(impl_->node.reader, operation_deadline, atom::journal_v, id,
+                                  after, limit);
+}
+
+checked<attachment> client::attached(const process_id& id, const std::string& ref) {
+  return impl_->ask<attachment>(impl_->node.reader, operation_deadline, atom::attach_v, id, ref);
+}
+
+checked<std::string> client::node_snapshot() {
+  return impl_->ask<std::string>(impl_->supervisor, operation_deadline, atom::snapshot_v);
 }
 
 checked<process_counts> client::live_references() {

@@ -63,6 +63,13 @@ public:
   [[nodiscard]] checked<std::uint64_t>
   count_events(const process_id& id, const std::string& type, event_seq through);
   [[nodiscard]] checked<change_page> changes_since(std::uint64_t position, std::uint32_t limit);
+  /// The journal of a workflow after an entry.
+  [[nodiscard]] checked<journal_page>
+  journal(const process_id& id, std::uint64_t after, std::uint32_t limit);
+  /// Attached bytes, by the reference that `get` lists.
+  [[nodiscard]] checked<attachment> attached(const process_id& id, const std::string& ref);
+  /// The node's own state as JSON text.
+  [[nodiscard]] checked<std::string> node_snapshot();
   [[nodiscard]] checked<process_counts> live_references();
   [[nodiscard]] checked<prune_report> prune(const prune_request& request);
   [[nodiscard]] checked<done> compact_tombstones(const compact_request& request);

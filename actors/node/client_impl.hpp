@@ -16,6 +16,7 @@ struct client::impl {
   std::unique_ptr<caf::actor_system> own_system;
   caf::actor_system* system = nullptr;
   welcome node;
+  node_actor supervisor;
   std::unique_ptr<caf::scoped_actor> self;
 
   ~impl();

@@ -51,6 +51,9 @@ struct runtime::impl {
 };
 
 runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
+  if (const auto no = check_facets(options.effects, options.stores)) {
+    throw std::invalid_argument{no->text};
+  }
   auto& x = *impl_;
   x.store = std::make_shared<storage::store>(options.store);
   x.config = std::make_unique<system_config>(options.publish);
@@ -75,15 +78,16 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.registry
     = {options.batch_ops_max, options.batch_bytes_max, options.register_max, options.ttl_ms,
        options.name,          options.retention};
-  setup.worker = {
-    options.name,
-    options.slots,
-    options.queues,
-    options.cancel_grace_ms,
-    options.ttl_ms,
-    options.renew_interval_ms,
-    options.waiting_max,
-    {options.park_after_ms, {options.journal_max, options.children_max, options.result_bytes_max}}};
+  setup.worker = {options.name,
+                  options.slots,
+                  options.queues,
+                  options.cancel_grace_ms,
+                  options.ttl_ms,
+                  options.renew_interval_ms,
+                  options.waiting_max,
+                  {options.park_after_ms,
+                   options.effects,
+                   {options.journal_max, options.children_max, options.result_bytes_max}}};
   setup.watch = {options.waiters_max, options.wait_ms_max};
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;

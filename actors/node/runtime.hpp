@@ -5,6 +5,7 @@
 
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
+#include "actors/workflow/facets.hpp"
 #include "messages/ids.hpp"
 #include "storage/store.hpp"
 
@@ -41,6 +42,9 @@ struct runtime_options {
   /// Workflows that wait in memory.
   std::uint32_t waiting_max = 10'000;
   duration_ms park_after_ms = 1'000;
+  /// Whether effects of workflows are journaled, and what the stores are that they rest on.
+  durability effects = durability::durable;
+  facets stores;
   std::size_t journal_max = 100'000;
   std::size_t children_max = 10'000;
   std::size_t result_bytes_max = 1'048'576;
@@ -64,7 +68,8 @@ struct runtime_options {
 };
 
 /// A running node. Construction starts it and throws `storage::error` or `std::runtime_error` when
-/// that cannot be done; destruction stops it without draining.
+/// that cannot be done, `std::invalid_argument` when the stores do not bear the effects;
+/// destruction stops it without draining.
 class runtime {
 public:
   explicit runtime(runtime_options options);

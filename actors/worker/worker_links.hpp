@@ -3,6 +3,7 @@
 
 #include "actors/running/tool.hpp"
 #include "actors/workflow/engine.hpp"
+#include "actors/workflow/facets.hpp"
 #include "messages/protocol.hpp"
 
 #include <functional>
@@ -19,6 +20,8 @@ using code_runner
 struct workflow_policy {
   /// How long a workflow that waits is kept in memory before it parks.
   duration_ms park_after_ms = 1'000;
+  /// In memory: nothing is journaled and nothing parks; after a crash a workflow begins anew.
+  durability effects = durability::durable;
   workflows::engine_limits limits;
 };
 

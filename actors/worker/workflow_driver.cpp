@@ -4,6 +4,7 @@
 #include "actors/workflow/definition.hpp"
 #include "messages/wire_error.hpp"
 
+#include <caf/send.hpp>
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
@@ -184,7 +185,25 @@ void workflow_driver::commit() {
   auto batch = engine_->take_batch();
   pending_ = {setup_.row.held,         std::move(batch.entries),     std::move(batch.children),
               std::move(batch.events), std::move(batch.attachments), std::move(batch.status)};
-  send_pending();
+  if (setup_.policy.effects == durability::in_memory) {
+    forget_entries();
+  } else {
+    send_pending();
+  }
+}
+
+void workflow_driver::forget_entries() {
+  for (auto& one : pending_.events) {
+    caf::anon_send(process_actor{setup_.self}, atom::append_v, std::move(one.type),
+                   std::move(one.payload));
+  }
+  pending_.entries.clear();
+  pending_.events.clear();
+  if (pending_.children.empty() && pending_.attachments.empty() && pending_.status.empty()) {
+    committed();
+  } else {
+    send_pending();
+  }
 }
 
 void workflow_driver::send_pending() {
@@ -286,7 +305,7 @@ void workflow_driver::wait_idle() {
   if (calls_run()) {
     return; // Tools of its own run: it keeps its slot.
   }
-  if (waits_long()) {
+  if (waits_long() && setup_.policy.effects == durability::durable) {
     park();
     return;
   }
@@ -331,7 +350,8 @@ void workflow_driver::park_soon() {
 }
 
 void workflow_driver::park_when_sure() {
-  if (phase_ != phase::waiting || waking_ || calls_run()) {
+  if (phase_ != phase::waiting || waking_ || calls_run()
+      || setup_.policy.effects == durability::in_memory) {
     return;
   }
   auto sure = true;

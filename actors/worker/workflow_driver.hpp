@@ -94,6 +94,7 @@ private:
   void go_on();
   void commit();
   void send_pending();
+  void forget_entries();
   void committed();
   void commit_refused(const refusal& why);
   void finish(outcome result);

@@ -5,6 +5,7 @@
 #include "messages/time.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -92,9 +93,29 @@ nlohmann::json tool_args(const start_options& x, const std::vector<std::string>&
   return std::move(*args);
 }
 
+/// `NAME@VERSION` is a workflow, anything else a tool.
+nlohmann::json input_of(const start_options& x, const std::vector<std::string>& program) {
+  const auto mark = x.tool.rfind('@');
+  if (mark == std::string::npos) {
+    return {{"type", "tool_call"}, {"tool", x.tool}, {"args", tool_args(x, program)}};
+  }
+  std::uint32_t version = 0;
+  const auto* first = x.tool.data() + mark + 1;
+  const auto* last = x.tool.data() + x.tool.size();
+  const auto [end, error] = std::from_chars(first, last, version);
+  if (error != std::errc{} || end != last || version == 0) {
+    refuse("'" + x.tool
+           + "' is not acceptable, expected a tool or WORKFLOW@VERSION, as in album@1");
+  }
+  return {{"type", "workflow"},
+          {"workflow", x.tool.substr(0, mark)},
+          {"version", version},
+          {"args", tool_args(x, program)}};
+}
+
 registration from_flags(const start_options& x, const std::vector<std::string>& program) {
   nlohmann::json text;
-  text["input"] = {{"type", "tool_call"}, {"tool", x.tool}, {"args", tool_args(x, program)}};
+  text["input"] = input_of(x, program);
   if (!x.id.empty()) {
     text["id"] = x.id;
   }
@@ -268,6 +289,29 @@ private:
   bool shown_ = false;
 };
 
+/// A name that is no tool of the node, but a workflow in one version, means that version; of
+/// several one is to be named.
+std::string with_version(const std::string& name, const std::vector<std::string>& offered) {
+  if (name.find('@') != std::string::npos
+      || std::find(offered.begin(), offered.end(), name) != offered.end()) {
+    return name;
+  }
+  std::vector<std::string> versions;
+  for (const auto& kind : offered) {
+    if (kind.rfind(name + "@", 0) == 0) {
+      versions.push_back(kind);
+    }
+  }
+  if (versions.size() > 1) {
+    std::string list;
+    for (const auto& kind : versions) {
+      list += (list.empty() ? "" : ", ") + kind;
+    }
+    refuse("the node offers several versions of '" + name + "': say which of " + list);
+  }
+  return versions.empty() ? name : versions.front();
+}
+
 exit_code start(const common_options& common, const start_options& x) {
   if (!x.file.empty()) {
     if (!x.tool.empty() || !x.id.empty()) {
@@ -278,12 +322,15 @@ exit_code start(const common_options& common, const start_options& x) {
   if (x.tool.empty()) {
     refuse("start needs a tool, as in: belay start exec -- echo hello");
   }
-  auto item = from_flags(x, common.program);
+  static_cast<void>(from_flags(x, common.program)); // What is wrong is said without a node.
+  const auto client = connect(common);
+  const auto& tools = client->tools();
+  auto named = x;
+  named.tool = with_version(x.tool, tools);
+  auto item = from_flags(named, common.program);
   if (item.id.empty()) {
     item.id = make_process_id();
   }
-  const auto client = connect(common);
-  const auto& tools = client->tools();
   if (!common.quiet && std::find(tools.begin(), tools.end(), item.kind) == tools.end()) {
     print_error("note: no worker of this node offers '" + item.kind
                 + "'; the process waits until one does" + suggestion(item.kind, tools));
@@ -321,7 +368,10 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
   command.add_option("--stdin", x->stdin_file,
                      "exec: file to read standard input from (- for ours)");
   command.add_flag("--stream", x->stream, "exec: write output as events while it runs");
-  command.add_option("TOOL", x->tool, "The tool; for exec the program follows after --");
+  command.add_option(
+    "TOOL", x->tool,
+    "The tool, or a workflow as NAME or NAME@VERSION; for exec the program follows "
+    "after --");
   command.footer(
     "The rule is rerunnable unless said otherwise: after a crash the process may be "
     "run again.\n"

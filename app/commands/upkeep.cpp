@@ -226,14 +226,13 @@ void add_complete(CLI::App& app, common_options& common, command_action& action)
 
 // -- doctor -------------------------------------------------------------------------------------
 
-exit_code doctor(const common_options& common) {
-  const auto client = connect(common);
-  auto findings = expect(client->check()).findings;
+/// Wakes that cannot be delivered.
+nlohmann::json stuck_wakes(actors::client& client) {
   wakes_query query;
   query.limit = 1'000;
   auto stuck = nlohmann::json::array();
   for (;;) {
-    const auto page = expect(client->wakes(query));
+    const auto page = expect(client.wakes(query));
     for (const auto& x : page.wakes) {
       if (x.state == wake_state::undeliverable) {
         stuck.push_back({{"wake", static_cast<std::uint64_t>(x.id)},
@@ -247,12 +246,23 @@ exit_code doctor(const common_options& common) {
     }
     query.after = page.wakes.back().id;
   }
+  return stuck;
+}
+
+exit_code doctor(const common_options& common) {
+  const auto client = connect(common);
+  auto findings = expect(client->check()).findings;
+  const auto stuck = stuck_wakes(*client);
+  const auto code = nlohmann::json::parse(expect(client->node_snapshot()))
+                      .value("stuck", nlohmann::json::array());
   const auto counts = expect(client->counts()).by_state;
   const auto found = counts.find("quarantined");
   const auto quarantined = found == counts.end() ? 0 : found->second;
   if (common.format == output_format::json) {
-    print_line(nlohmann::json{
-      {"findings", findings}, {"undeliverable_wakes", stuck}, {"quarantined", quarantined}}
+    print_line(nlohmann::json{{"findings", findings},
+                              {"undeliverable_wakes", stuck},
+                              {"stuck_code", code},
+                              {"quarantined", quarantined}}
                  .dump(2));
   } else {
     for (const auto& finding : findings) {
@@ -264,6 +274,10 @@ exit_code doctor(const common_options& common) {
                  + printable(x["session"].get<std::string>()) + ": "
                  + printable(x["reason"].get<std::string>()));
     }
+    for (const auto& x : code) {
+      print_line("STUCK   code of " + printable(x["id"].get<std::string>())
+                 + " was told to stop and has not returned for " + x["ms"].dump() + " ms");
+    }
     if (quarantined > 0) {
       print_line("NOTE    " + std::to_string(quarantined)
                  + " quarantined: belay list --state quarantined");
@@ -272,7 +286,8 @@ exit_code doctor(const common_options& common) {
       print_line("every checksum, index and invariant holds");
     }
   }
-  return findings.empty() && stuck.empty() ? exit_code::success : exit_code::failure;
+  return findings.empty() && stuck.empty() && code.empty() ? exit_code::success
+                                                           : exit_code::failure;
 }
 
 void add_doctor(CLI::App& app, common_options& common, command_action& action) {
