@@ -34,47 +34,67 @@ public:
   virtual void drop() = 0;
 };
 
+/// `X` is a task or an effect.
+template <class X>
+class branch;
+
+/// Takes a result as a value.
+template <class X>
+filled<typename X::value_type> take_from(X& work) {
+  if constexpr (std::is_void_v<typename X::value_type>) {
+    work.await_resume();
+    return {};
+  } else {
+    return work.await_resume();
+  }
+}
+
 template <class T>
-class branch final : public branch_base {
+class branch<task<T>> final : public branch_base {
 public:
-  explicit branch(task<T> x) : work_{std::in_place_index<0>, std::move(x)} {}
-  explicit branch(effect<T> x) : work_{std::in_place_index<1>, std::move(x)} {}
+  using value_type = T;
+
+  explicit branch(task<T> x) : work_{std::move(x)} {}
 
   bool begin(const runnable& parent, std::uint32_t fork, std::size_t index, waiter& next) override {
-    if (auto* work = std::get_if<0>(&work_)) {
-      where_ = make_branch(parent, fork, index);
-      engine_ = parent.engine;
-      work->frame().promise().begin(*parent.engine, where_, next);
-      return true;
-    }
-    const auto& work = std::get<1>(work_);
-    return await_operation(*parent.engine, work.x_, next);
+    where_ = make_branch(parent, fork, index);
+    engine_ = parent.engine;
+    work_.frame().promise().begin(*engine_, where_, next);
+    return true;
   }
-
   void drop() override {
-    auto* work = std::get_if<0>(&work_);
-    if (work != nullptr && where_) {
-      destroy_loser(*engine_, *where_, std::exchange(work->frame_, nullptr));
+    if (where_) {
+      destroy_loser(*engine_, *where_, std::exchange(work_.frame_, nullptr));
     }
   }
-
   filled<T> take() {
-    return std::visit(
-      [](auto& work) -> filled<T> {
-        if constexpr (std::is_void_v<T>) {
-          work.await_resume();
-          return {};
-        } else {
-          return work.await_resume();
-        }
-      },
-      work_);
+    return take_from(work_);
   }
 
 private:
-  std::variant<task<T>, effect<T>> work_;
+  task<T> work_;
   std::shared_ptr<scope> where_;
   core* engine_ = nullptr;
+};
+
+template <class T>
+class branch<effect<T>> final : public branch_base {
+public:
+  using value_type = T;
+
+  explicit branch(effect<T> x) : work_{std::move(x)} {}
+
+  bool begin(const runnable& parent, std::uint32_t /*fork*/, std::size_t /*index*/,
+             waiter& next) override {
+    return await_operation(*parent.engine, work_.x_, next);
+  }
+  void drop() override {}
+  filled<T> take() {
+    return take_from(work_);
+  }
+
+private:
+  effect<T> work_;
 };
 
 /// Awaits some branches; afterwards `order` says which ended, first to last.
@@ -117,49 +137,37 @@ private:
 };
 
 template <class T>
-branch<T> to_branch(task<T> x) {
-  return branch<T>{std::move(x)};
+branch<task<T>> to_branch(task<T> x) {
+  return branch<task<T>>{std::move(x)};
 }
 
 template <class T>
-branch<T> to_branch(effect<T> x) {
-  return branch<T>{std::move(x)};
+branch<effect<T>> to_branch(effect<T> x) {
+  return branch<effect<T>>{std::move(x)};
 }
 
-inline branch<json> to_branch(const child& x) {
-  return branch<json>{x.result()};
+inline branch<effect<json>> to_branch(const child& x) {
+  return branch<effect<json>>{x.result()};
 }
 
-/// What a task, effect or child gives.
+/// The branch that a task, effect or child becomes, and what it gives.
 template <class X>
-struct awaited;
-template <class T>
-struct awaited<task<T>> {
-  using type = T;
-};
-template <class T>
-struct awaited<effect<T>> {
-  using type = T;
-};
-template <>
-struct awaited<child> {
-  using type = json;
-};
-template <class X>
-using awaited_t = typename awaited<std::remove_cvref_t<X>>::type;
+using branch_of = decltype(to_branch(std::declval<X>()));
+template <class B>
+using result_of = filled<typename B::value_type>;
 
 template <class X>
 concept joinable = requires {
-  typename awaited_t<X>;
+  typename branch_of<X>;
 };
 
-template <class... Ts>
-std::vector<branch_base*> pointers(std::tuple<branch<Ts>...>& branches) {
+template <class... Bs>
+std::vector<branch_base*> pointers(std::tuple<Bs...>& branches) {
   return std::apply([](auto&... x) { return std::vector<branch_base*>{&x...}; }, branches);
 }
 
-template <class T>
-std::vector<branch_base*> pointers(std::vector<branch<T>>& branches) {
+template <class B>
+std::vector<branch_base*> pointers(std::vector<B>& branches) {
   std::vector<branch_base*> all;
   all.reserve(branches.size());
   for (auto& one : branches) {
@@ -169,34 +177,34 @@ std::vector<branch_base*> pointers(std::vector<branch<T>>& branches) {
 }
 
 /// Takes the results in the order in which they came, so that the first failure is thrown.
-template <class... Ts, std::size_t... Is>
-std::tuple<filled<Ts>...>
-take_all(std::tuple<branch<Ts>...>& branches, const std::vector<std::size_t>& order,
+template <class... Bs, std::size_t... Is>
+std::tuple<result_of<Bs>...>
+take_all(std::tuple<Bs...>& branches, const std::vector<std::size_t>& order,
          std::index_sequence<Is...> /*all*/) {
-  std::tuple<std::optional<filled<Ts>>...> taken;
+  std::tuple<std::optional<result_of<Bs>>...> taken;
   for (const auto index : order) {
     static_cast<void>(
       ((index == Is && (std::get<Is>(taken).emplace(std::get<Is>(branches).take()), true)) || ...));
   }
-  return std::tuple<filled<Ts>...>(std::move(*std::get<Is>(taken))...);
+  return std::tuple<result_of<Bs>...>(std::move(*std::get<Is>(taken))...);
 }
 
-template <class... Ts>
-task<std::tuple<filled<Ts>...>> all_of(std::tuple<branch<Ts>...> branches) {
+template <class... Bs>
+task<std::tuple<result_of<Bs>...>> all_of(std::tuple<Bs...> branches) {
   join joined{join::kind::all, pointers(branches)};
   co_await joined;
-  co_return take_all(branches, joined.order(), std::index_sequence_for<Ts...>{});
+  co_return take_all(branches, joined.order(), std::index_sequence_for<Bs...>{});
 }
 
-template <class T>
-task<std::vector<filled<T>>> all_of(std::vector<branch<T>> branches) {
+template <class B>
+task<std::vector<result_of<B>>> all_of(std::vector<B> branches) {
   join joined{join::kind::all, pointers(branches)};
   co_await joined;
-  std::vector<std::optional<filled<T>>> taken(branches.size());
+  std::vector<std::optional<result_of<B>>> taken(branches.size());
   for (const auto index : joined.order()) {
     taken[index].emplace(branches[index].take());
   }
-  std::vector<filled<T>> results;
+  std::vector<result_of<B>> results;
   results.reserve(taken.size());
   for (auto& one : taken) {
     results.push_back(std::move(*one));
@@ -205,55 +213,55 @@ task<std::vector<filled<T>>> all_of(std::vector<branch<T>> branches) {
 }
 
 /// The value of when_any: that of all when they are of one type, else a variant.
-template <class... Ts>
+template <class... Bs>
 struct any_of_types {
-  using type = std::variant<filled<Ts>...>;
+  using type = std::variant<result_of<Bs>...>;
 };
-template <class T, class... Ts>
-requires(std::is_same_v<T, Ts>&&...) struct any_of_types<T, Ts...> {
-  using type = filled<T>;
+template <class B, class... Bs>
+requires(std::is_same_v<result_of<B>, result_of<Bs>>&&...) struct any_of_types<B, Bs...> {
+  using type = result_of<B>;
 };
-template <class... Ts>
-using any_value = typename any_of_types<Ts...>::type;
+template <class... Bs>
+using any_value = typename any_of_types<Bs...>::type;
 
-template <class Value, std::size_t I, class T>
-Value as_any(branch<T>& winner) {
-  if constexpr (std::is_same_v<Value, filled<T>>) {
+template <class Value, std::size_t I, class B>
+Value as_any(B& winner) {
+  if constexpr (std::is_same_v<Value, result_of<B>>) {
     return winner.take();
   } else {
     return Value(std::in_place_index<I>, winner.take());
   }
 }
 
-template <class Value, class... Ts, std::size_t... Is>
-first_of<Value> take_first(std::tuple<branch<Ts>...>& branches, std::size_t index,
-                           std::index_sequence<Is...> /*all*/) {
+template <class Value, class... Bs, std::size_t... Is>
+first_of<Value>
+take_first(std::tuple<Bs...>& branches, std::size_t index, std::index_sequence<Is...> /*all*/) {
   std::optional<Value> taken;
   static_cast<void>(
     ((index == Is && (taken.emplace(as_any<Value, Is>(std::get<Is>(branches))), true)) || ...));
   return first_of<Value>{index, std::move(*taken)};
 }
 
-template <class... Ts>
-task<first_of<any_value<Ts...>>> any_of(std::tuple<branch<Ts>...> branches) {
+template <class... Bs>
+task<first_of<any_value<Bs...>>> any_of(std::tuple<Bs...> branches) {
   join joined{join::kind::any, pointers(branches)};
   co_await joined;
-  co_return take_first<any_value<Ts...>>(branches, joined.order().front(),
-                                         std::index_sequence_for<Ts...>{});
+  co_return take_first<any_value<Bs...>>(branches, joined.order().front(),
+                                         std::index_sequence_for<Bs...>{});
 }
 
-template <class T>
-task<first_of<filled<T>>> any_of(std::vector<branch<T>> branches) {
+template <class B>
+task<first_of<result_of<B>>> any_of(std::vector<B> branches) {
   join joined{join::kind::any, pointers(branches)};
   co_await joined;
   const auto index = joined.order().front();
-  first_of<filled<T>> first{index, branches[index].take()};
+  first_of<result_of<B>> first{index, branches[index].take()};
   co_return first;
 }
 
 template <class X>
-std::vector<branch<awaited_t<X>>> to_branches(std::vector<X> xs) {
-  std::vector<branch<awaited_t<X>>> branches;
+std::vector<branch_of<X>> to_branches(std::vector<X> xs) {
+  std::vector<branch_of<X>> branches;
   branches.reserve(xs.size());
   for (auto& one : xs) {
     branches.push_back(to_branch(std::move(one)));
@@ -266,14 +274,15 @@ std::vector<branch<awaited_t<X>>> to_branches(std::vector<X> xs) {
 /// Waits for all of some tasks, effects and children, then gives their results as a tuple (nothing
 /// is `std::monostate`), or throws the failure that came first. Each task is a branch of its own.
 template <workflows::joinable... Xs>
-[[nodiscard]] task<std::tuple<workflows::filled<workflows::awaited_t<Xs>>...>> when_all(Xs... xs) {
-  return workflows::all_of(std::tuple<workflows::branch<workflows::awaited_t<Xs>>...>(
-    workflows::to_branch(std::move(xs))...));
+[[nodiscard]] task<std::tuple<workflows::result_of<workflows::branch_of<Xs>>...>>
+when_all(Xs... xs) {
+  return workflows::all_of(
+    std::tuple<workflows::branch_of<Xs>...>(workflows::to_branch(std::move(xs))...));
 }
 
 /// The same of any number of one type.
 template <workflows::joinable X>
-[[nodiscard]] task<std::vector<workflows::filled<workflows::awaited_t<X>>>>
+[[nodiscard]] task<std::vector<workflows::result_of<workflows::branch_of<X>>>>
 when_all(std::vector<X> xs) {
   return workflows::all_of(workflows::to_branches(std::move(xs)));
 }
@@ -283,15 +292,15 @@ when_all(std::vector<X> xs) {
 /// Of different types the value is a `std::variant` with one alternative for each.
 template <workflows::joinable... Xs>
 requires(sizeof...(Xs) > 0)
-  [[nodiscard]] task<first_of<workflows::any_value<workflows::awaited_t<Xs>...>>> when_any(
+  [[nodiscard]] task<first_of<workflows::any_value<workflows::branch_of<Xs>...>>> when_any(
     Xs... xs) {
-  return workflows::any_of(std::tuple<workflows::branch<workflows::awaited_t<Xs>>...>(
-    workflows::to_branch(std::move(xs))...));
+  return workflows::any_of(
+    std::tuple<workflows::branch_of<Xs>...>(workflows::to_branch(std::move(xs))...));
 }
 
 /// The same of any number of one type. Requires that there is one.
 template <workflows::joinable X>
-[[nodiscard]] task<first_of<workflows::filled<workflows::awaited_t<X>>>>
+[[nodiscard]] task<first_of<workflows::result_of<workflows::branch_of<X>>>>
 when_any(std::vector<X> xs) {
   if (xs.empty()) {
     throw std::invalid_argument{"when_any of nothing would wait for ever"};

@@ -10,6 +10,7 @@
 //     are fine, for `arguments` has no initializer list; elsewhere give the JSON a name first:
 //         json payload = {{"a", 1}};
 //         auto r = co_await part(wf, payload);
+//     The same holds for `co_return {1, co_await x}`; `co_return {...}` alone is fine.
 //  2. A lambda that captures by value anything with a destructor is copied bit by bit and then
 //     destroyed twice. `step` refuses those at compile time; name the lambda, or capture by
 //     reference:
