@@ -99,6 +99,7 @@ private:
   /// Gives the effect its place in the journal.
   entered enter(const operation_ptr& x);
   void enter_fresh(const operation_ptr& x);
+  void announce(const operation_ptr& x);
   [[nodiscard]] std::optional<outcome> refuse_child(const operation& x) const;
   void settle(const operation_ptr& x, std::string result);
   bool interrupt_all();

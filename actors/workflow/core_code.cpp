@@ -79,12 +79,23 @@ bool core::await(const operation_ptr& x, waiter& by) {
   if (x->committed) {
     deliverable_.emplace(x->entry.done, x);
   } else if (!x->has_result() && first) {
-    (x->entry.kind == effect_kind::step ? steps_ : unannounced_).emplace(number, x);
+    announce(x);
   }
   if (first && x->has_result()) {
     hold_signal(*x, true);
   }
   return true;
+}
+
+void core::announce(const operation_ptr& x) {
+  const auto number = x->entry.number;
+  if (x->entry.kind == effect_kind::step) {
+    steps_.emplace(number, x);
+  } else if (std::erase(dropped_, number) != 0) {
+    x->announced = true; // Given up and wanted again before the driver was told.
+  } else {
+    unannounced_.emplace(number, x);
+  }
 }
 
 void core::give_up(operation& x) {

@@ -113,7 +113,8 @@ public:
   /// the commit of values that the code had seen before.
   [[nodiscard]] std::vector<want> take_wants();
   /// Takes the numbers of effects that were handed out and are awaited no longer: losers of
-  /// when_any, interrupted ones, and all when the workflow is over.
+  /// when_any, interrupted ones, and all when the workflow is over. To be taken before the wants of
+  /// the same round, for one given up may be wanted again.
   [[nodiscard]] std::vector<std::uint64_t> take_dropped();
   /// Hands in a result. Of a call or child: `to_json_value(outcome)`; of a signal
   /// `{"seq": n, "payload": ...}` or null when it is late; of a timer null. What nobody awaits any

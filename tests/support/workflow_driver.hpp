@@ -28,6 +28,9 @@ public:
     const auto running = start();
     while (step(*running)) {
     }
+    if (running->is_dirty()) {
+      commit(*running); // As it is parked.
+    }
     return running->result();
   }
 
@@ -70,16 +73,16 @@ public:
     if (cancel_at_commit && commits >= *cancel_at_commit) {
       x.request_cancel(cancel_reason);
     }
+    for (const auto op : x.take_dropped()) {
+      waiting.erase(op);
+      dropped.push_back(op);
+    }
     for (auto& one : x.take_wants()) {
       if (on_want) {
         on_want(one);
       }
       handed_out.push_back(one.name);
       REQUIRE(waiting.emplace(one.op, std::move(one)).second);
-    }
-    for (const auto op : x.take_dropped()) {
-      waiting.erase(op);
-      dropped.push_back(op);
     }
     return x.must_commit() || answer_some(x);
   }

@@ -47,9 +47,8 @@ TEST_CASE("cancel: happens at the same place after a crash at any commit",
 }
 
 TEST_CASE("cancel: the wait that was interrupted says why", "[workflow][cancel]") {
-  workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
-    co_return co_await wf.wait_signal("never");
-  }};
+  workflow_driver driver{
+    [](workflow& wf, json /*args*/) -> task<json> { co_return co_await wf.wait_signal("never"); }};
   driver.cancel_at_commit = 0;
   const auto ended = driver.run();
   REQUIRE(ended);

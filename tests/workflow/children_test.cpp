@@ -11,9 +11,9 @@ TEST_CASE("children: are registered with what the code says and what they inheri
   workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
     registration more;
     more.labels = {{"team", "blue"}};
-    auto tool = co_await wf.start("exec", {{"argv", {"true"}}},
-                                  {.queue = "bulk", .timeout = 5s, .close = close_policy::abandon,
-                                   .more = &more});
+    auto tool = co_await wf.start(
+      "exec", {{"argv", {"true"}}},
+      {.queue = "bulk", .timeout = 5s, .close = close_policy::abandon, .more = &more});
     auto flow = co_await wf.start_workflow("album", {{"dir", "x"}}, {.version = 3});
     auto named = co_await wf.start("exec", {}, {.id = "chosen"});
     co_return {tool.id(), flow.id(), named.id()};
@@ -33,8 +33,7 @@ TEST_CASE("children: are registered with what the code says and what they inheri
   CHECK_FALSE(validate(tool));
   const auto& flow = driver.children.at("p/album.1");
   CHECK(flow.kind == "album@3");
-  CHECK(flow.input
-        == R"({"args":{"dir":"x"},"type":"workflow","version":3,"workflow":"album"})");
+  CHECK(flow.input == R"({"args":{"dir":"x"},"type":"workflow","version":3,"workflow":"album"})");
 }
 
 TEST_CASE("children: ids tell run, branch and ordinal, or are a hash when long",

@@ -23,7 +23,8 @@ TEST_CASE("effects: nothing happens until they are awaited", "[workflow][effect]
   CHECK(driver.run()->value == R"([{"n":2},{"n":1},{"n":1}])");
 }
 
-TEST_CASE("effects: a call carries its policy, and what was noted comes back", "[workflow][effect]") {
+TEST_CASE("effects: a call carries its policy, and what was noted comes back",
+          "[workflow][effect]") {
   workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
     co_return co_await wf.call("tool", {{"x", 1}},
                                {.retry = {.attempts = 5}, .timeout = 7s, .name = "mine"});
@@ -190,13 +191,12 @@ TEST_CASE("effects: exceptions pass through tasks and end the workflow", "[workf
     }
     co_return co_await wf.call("echo", {});
   };
-  workflow_driver driver{[inner](workflow& wf, json args) -> task<json> {
-    co_return co_await inner(wf, args["what"]);
-  }};
+  workflow_driver driver{
+    [inner](workflow& wf, json args) -> task<json> { co_return co_await inner(wf, args["what"]); }};
   driver.args = {{"what", "failure"}};
   auto ended = driver.run();
-  CHECK(ended == make_failure(failure_class::unavailable, "away", "gone away", true,
-                              R"({"tries":3})"));
+  CHECK(ended
+        == make_failure(failure_class::unavailable, "away", "gone away", true, R"({"tries":3})"));
   CHECK(driver.run() == ended);
   workflow_driver other{driver.code};
   other.args = {{"what", "exception"}};
@@ -208,8 +208,9 @@ TEST_CASE("effects: exceptions pass through tasks and end the workflow", "[workf
 
 TEST_CASE("effects: a step gives any type that JSON converts", "[workflow][effect]") {
   workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
-    const std::vector<std::string> words = co_await wf.step(
-      "words", [] { return std::vector<std::string>{"a", "b"}; });
+    const std::vector<std::string> words = co_await wf.step("words", [] {
+      return std::vector<std::string>{"a", "b"};
+    });
     const int number = co_await wf.step("number", [] { return 7; });
     const std::string text = co_await wf.step("text", [] { return "seven"; });
     co_await wf.step("nothing", [] {});
@@ -245,12 +246,13 @@ TEST_CASE("limits: a result that is too large is a failure instead", "[workflow]
         codes.push_back(x.code);
       }
     }
-    const auto same = codes == json::array({"result_too_large", "result_too_large",
-                                            "result_too_large"});
+    const auto same
+      = codes == json::array({"result_too_large", "result_too_large", "result_too_large"});
     co_return same ? json(std::string(200, 'y')) : codes;
   }};
   driver.limits.result_bytes_max = 180;
-  driver.tools["large"] = [](const json&) { return make_success(json(std::string(200, 'x')).dump()); };
+  driver.tools["large"]
+    = [](const json&) { return make_success(json(std::string(200, 'x')).dump()); };
   const auto ended = driver.run();
   REQUIRE(ended);
   CHECK(ended->code == "result_too_large");

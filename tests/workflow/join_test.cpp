@@ -38,8 +38,8 @@ TEST_CASE("when_all: gives the results of all kinds of things in their places",
   const auto make = [] {
     return workflow_driver{[](workflow& wf, json /*args*/) -> task<json> {
       auto kid = co_await wf.start("echo", {{"kid", true}});
-      auto [a, b, c, d] = co_await when_all(double_of(wf, 4), quiet(wf, "echo"),
-                                            wf.call("echo", {{"x", 1}}), kid);
+      auto [a, b, c, d]
+        = co_await when_all(double_of(wf, 4), quiet(wf, "echo"), wf.call("echo", {{"x", 1}}), kid);
       static_assert(std::is_same_v<decltype(b), std::monostate>);
       co_return {{"a", a}, {"c", c}, {"d", d}};
     }};
@@ -78,9 +78,8 @@ TEST_CASE("when_all: waits for all, then throws what failed first", "[workflow][
     co_return "no failure";
   }};
   driver.tools["first"] = broken;
-  driver.tools["second"] = [](const json&) {
-    return make_failure(failure_class::external, "later", "", false);
-  };
+  driver.tools["second"]
+    = [](const json&) { return make_failure(failure_class::external, "later", "", false); };
   const auto engine = driver.start();
   engine->advance();
   auto wants = engine->take_wants();
@@ -120,9 +119,8 @@ TEST_CASE("when_any: gives the first and destroys the frames of the others", "[w
   driver.commit(*engine);
   const auto wants = engine->take_wants();
   REQUIRE(wants.size() == 3);
-  const auto& signal = *std::find_if(wants.begin(), wants.end(), [](const auto& one) {
-    return one.kind == effect_kind::signal;
-  });
+  const auto& signal = *std::find_if(
+    wants.begin(), wants.end(), [](const auto& one) { return one.kind == effect_kind::signal; });
   engine->complete(signal.op, R"({"seq":1,"payload":"now"})");
   driver.commit(*engine);
   engine->advance();
@@ -198,6 +196,7 @@ TEST_CASE("when_any: an effect that lost can be awaited again", "[workflow][join
   CHECK_FALSE(driver.run()); // Waits for the signal, in the end.
   CHECK(driver.count(effect_kind::signal) == 1);
   CHECK(driver.count(effect_kind::call) == 6);
+  CHECK(std::count(driver.handed_out.begin(), driver.handed_out.end(), "stop") == 1);
   driver.signals = {{"stop", "please"}};
   CHECK(driver.run()->value == R"([5,"please"])");
 }
@@ -220,9 +219,9 @@ TEST_CASE("joins: nest, each branch with entries of its own", "[workflow][join]"
   for (const auto& one : driver.journal) {
     scopes.insert(one.scope);
   }
-  CHECK(scopes
-        == std::set<std::string>{"", "1.0/1.0", "1.0/1.1", "1.1/1.0", "1.1/1.1", "2.0/1.0",
-                                 "2.0/1.1"});
+  CHECK(
+    scopes
+    == std::set<std::string>{"", "1.0/1.0", "1.0/1.1", "1.1/1.0", "1.1/1.1", "2.0/1.0", "2.0/1.1"});
   check_every_crash(make);
 }
 

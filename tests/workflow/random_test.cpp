@@ -69,8 +69,8 @@ task<json> leaf(workflow& wf, const node& x, witness& w) {
     case shape::broken:
       co_return co_await wf.call("broken", {{"n", x.name}});
     case shape::kid: {
-      auto kid = co_await wf.start("echo", {{"n", x.name}});
       w.values = w.values || !wf.replaying();
+      auto kid = co_await wf.start("echo", {{"n", x.name}});
       co_return co_await kid;
     }
     case shape::signal:
