@@ -32,6 +32,7 @@ struct copies_fixture : store_fixture {
     apply<event>(append_request{"ready", "step", "\"" + text + "\"", "k", false, {}});
     apply<done>(external_ref_request{"ready", "k8s", "job", "{}"});
     for (const auto& row : claim(10)) {
+      leases[row.held.id] = row.held;
       if (row.held.id == "parked") {
         apply<park_receipt>(park_request{row.held, {wait_kind::signal, "go", 1, now + 5'000}});
       } else if (row.held.id == "ended") {
@@ -46,7 +47,36 @@ struct copies_fixture : store_fixture {
       }
     }
     apply<owner>(enlist_request{"node-2"});
+    fill_journals();
   }
+
+  /// A journal, a status and attachments, and waits for several things.
+  void fill_journals() {
+    for (const auto* id : {"flow", "several"}) {
+      auto x = make_declaring(id, {"signal.go"});
+      x.priority = 5;
+      enroll(x);
+    }
+    const auto flow = claim_one();
+    const std::string large(4'000, '\xFF');
+    journal_request x{flow, {}, {}, {}, {}, R"({"step":"two"})"};
+    x.entries = {{1, effect_kind::call, "1.0", "n", 1, std::string(32, 'a'), 1, "\"\u00e9\""},
+                 {2, effect_kind::cancel, "", "", 1, "", 0, "{}"}};
+    for (const auto& bytes : {std::string{"\0\x80\n", 3}, large}) {
+      x.attachments.push_back({"sha256:" + hash_hex(bytes), "file", bytes});
+    }
+    apply<journal_receipt>(x);
+    apply<cancel_receipt>(cancel_request{"flow", "why", false});
+    park_request wait{flow, {wait_kind::child, "child", 0, 0}};
+    wait.also = {{wait_kind::child, "runs", 0, now + 9'000}, {wait_kind::child, "parked", 0, 0}};
+    wait.needed = 2;
+    REQUIRE_FALSE(apply<park_receipt>(wait).woken);
+    wait = {claim_one(), {wait_kind::signal, "go", 1, 0}};
+    wait.also = {{wait_kind::timer, "", 0, now + 7'000}, {wait_kind::child, "flow", 0, 0}};
+    REQUIRE_FALSE(apply<park_receipt>(wait).woken);
+  }
+
+  std::map<std::string, lease> leases;
 
   std::string exported() {
     std::ostringstream out;
@@ -65,6 +95,23 @@ void put_raw(MDB_env* env, const char* table, std::string key, std::string value
   MDB_val v{value.size(), value.data()};
   REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
   REQUIRE(mdb_txn_commit(txn) == 0);
+}
+
+/// Makes a record one of an earlier version, which ended so many bytes sooner.
+void shorten(MDB_env* env, const char* table, std::uint64_t row, std::size_t cut, char version) {
+  MDB_txn* txn = nullptr;
+  MDB_dbi dbi = 0;
+  auto key = storage::row_key(row_id{row});
+  MDB_val k{key.size(), key.data()};
+  MDB_val v{};
+  REQUIRE(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) == 0);
+  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+  REQUIRE(mdb_get(txn, dbi, &k, &v) == 0);
+  std::string bytes{static_cast<const char*>(v.mv_data), v.mv_size};
+  mdb_txn_abort(txn);
+  bytes.resize(bytes.size() - 4 - cut); // Without the checksum and the later fields.
+  bytes[0] = version;
+  put_raw(env, table, key, storage::byte_writer{}.raw(bytes).record());
 }
 
 } // namespace
@@ -87,8 +134,69 @@ TEST_CASE_METHOD(copies_fixture, "export: imported and exported again it is the 
   std::ostringstream again;
   copy.export_lines(again);
   CHECK(again.str() == text);
+  CHECK(copy.journal_after("flow", 0, 9)->entries == store->journal_after("flow", 0, 9)->entries);
+  CHECK(copy.get("flow")->status_json == R"({"step":"two"})");
+  const auto bytes = std::string(4'000, '\xFF');
+  CHECK(copy.attached("flow", "sha256:" + hash_hex(bytes))->bytes == bytes);
+  CHECK(copy.get("several")->waiting.also.size() == 2);
+  CHECK(copy.upcoming(now).timer_at == store->upcoming(now).timer_at);
   std::istringstream twice{text};
   CHECK_THROWS_AS(copy.import_lines(twice), storage::error);
+}
+
+TEST_CASE_METHOD(copies_fixture, "import: waits go on as they would have", "[storage][copies]") {
+  fill();
+  const auto text = exported();
+  directory_name = "other";
+  open();
+  std::istringstream in{text};
+  store->import_lines(in);
+  apply<completion>(complete_request{leases.at("child"), make_success("1")});
+  CHECK(store->get("flow")->state == process_state::waiting); // One of two.
+  apply<completion>(complete_request{leases.at("runs"), make_success("1")});
+  CHECK(store->get("flow")->state == process_state::ready);
+  now += 7'000;
+  apply<done>(expire_request{});
+  CHECK(store->get("several")->state == process_state::ready);
+  check_store();
+}
+
+TEST_CASE_METHOD(copies_fixture, "import: an export of the first version is read",
+                 "[storage][copies]") {
+  for (const auto* id : {"a", "b"}) {
+    enroll(make_declaring(id, {"signal.go"}));
+  }
+  apply<park_receipt>(park_request{claim_one(), {wait_kind::signal, "go", 1, now + 5'000}});
+  // As the first version wrote it: nothing of journals, waits for one thing.
+  std::ostringstream older;
+  std::istringstream lines{exported()};
+  for (std::string line; std::getline(lines, line);) {
+    auto x = nlohmann::json::parse(line);
+    if (x.contains("belay")) {
+      x["belay"]["version"] = 1;
+    } else if (x.contains("process")) {
+      for (const auto* key : {"journaled", "cancel_seen", "has_status", "has_attachments"}) {
+        REQUIRE(x["process"]["head"].erase(key) == 1);
+      }
+      if (x["process"].contains("wait")) {
+        REQUIRE(x["process"]["wait"].erase("also") == 1);
+      }
+    }
+    older << x.dump() << '\n';
+  }
+  storage::options other;
+  other.directory = directory.path() / "other";
+  storage::store copy{other};
+  std::istringstream in{older.str()};
+  copy.import_lines(in);
+  for (const auto& finding : copy.check()) {
+    FAIL_CHECK(finding);
+  }
+  CHECK(copy.get("a")->waiting.until.name == "go");
+  CHECK(copy.upcoming(now).timer_at == now + 5'000);
+  std::ostringstream again;
+  copy.export_lines(again);
+  CHECK(again.str() == exported());
 }
 
 TEST_CASE_METHOD(copies_fixture, "import: a bad line is named and nothing is written",
@@ -168,7 +276,8 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and
   REQUIRE(mdb_env_create(&env) == 0);
   mdb_env_set_maxdbs(env, 64);
   REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
-  for (const auto* table : {"change", "finished", "event_by_type", "blob", "detail", "observer"}) {
+  for (const auto* table : {"change", "finished", "event_by_type", "blob", "detail", "observer",
+                            "journal", "status", "attachment"}) {
     MDB_txn* txn = nullptr;
     MDB_dbi dbi = 0;
     REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
@@ -176,25 +285,10 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and
     REQUIRE(mdb_drop(txn, dbi, 1) == 0);
     REQUIRE(mdb_txn_commit(txn) == 0);
   }
-  const auto shorten = [&](const char* table, std::uint64_t row, std::size_t cut) {
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    auto key = storage::row_key(row_id{row});
-    MDB_val k{key.size(), key.data()};
-    MDB_val v{};
-    REQUIRE(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) == 0);
-    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-    REQUIRE(mdb_get(txn, dbi, &k, &v) == 0);
-    std::string bytes{static_cast<const char*>(v.mv_data), v.mv_size};
-    mdb_txn_abort(txn);
-    bytes.resize(bytes.size() - 4 - cut); // Without the checksum and the later fields.
-    bytes[0] = 1;
-    put_raw(env, table, key, storage::byte_writer{}.raw(bytes).record());
-  };
   for (std::uint64_t row = 1; row <= 2; ++row) {
-    shorten("head", row, 41);
-    shorten("body", row,
-            4 + 4 + 4 + 4 + 4); // "host" behind its length, two empty texts, no labels.
+    shorten(env, "head", row, 42, 1);
+    shorten(env, "body", row, 4 + 4 + 4 + 4 + 4,
+            1); // "host" behind its length, two empty texts, no labels.
   }
   for (std::uint64_t name = 1; name <= 3; ++name) {
     std::string text = name == 1 ? "default" : name == 2 ? "fake" : "w";
@@ -213,5 +307,53 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and
   now += 1;
   CHECK(apply<prune_report>(prune_request{.before = now}).pruned == 1);
   static_cast<void>(claim_one());
+  check_store();
+}
+
+TEST_CASE_METHOD(copies_fixture, "format: a store of the second one is copied and read as it is",
+                 "[storage][copies]") {
+  for (const auto* id : {"a", "b", "c"}) {
+    enroll(make_declaring(id, {"signal.go"}));
+  }
+  apply<completion>(complete_request{claim_one(), make_success("1")});
+  apply<park_receipt>(park_request{claim_one(), {wait_kind::signal, "go", 1, now + 5'000}});
+  store.reset();
+  // As the second format had it: no journals, heads without their second flags, waits for one
+  // thing.
+  const auto path = options.directory / "belay.mdb";
+  MDB_env* env = nullptr;
+  REQUIRE(mdb_env_create(&env) == 0);
+  mdb_env_set_maxdbs(env, 64);
+  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
+  for (const auto* table : {"journal", "status", "attachment"}) {
+    MDB_txn* txn = nullptr;
+    MDB_dbi dbi = 0;
+    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
+    REQUIRE(mdb_txn_commit(txn) == 0);
+  }
+  for (std::uint64_t row = 1; row <= 3; ++row) {
+    shorten(env, "head", row, 1, 2);
+  }
+  shorten(env, "wait", 2, 4, 1); // A list of no further conditions.
+  put_raw(env, "meta", "format", storage::encode_number(2));
+  mdb_env_close(env);
+  storage::options reading = options;
+  reading.read_only = true;
+  CHECK_THROWS_AS(storage::store{reading}, storage::error);
+  open();
+  check_store();
+  CHECK(std::filesystem::exists(options.directory / "belay.mdb.format2"));
+  CHECK(store->get("a")->ended == outcome_kind::success);
+  CHECK(store->get("b")->waiting.until.deadline == now + 5'000);
+  apply<event>(append_request{"b", "signal.go", "{}", "", false, {}});
+  for (const auto& row : claim(2)) {
+    journal_request x{row.held, {}, {}, {}, {}, "1"};
+    x.entries = {{1, effect_kind::step, "", "n", 1, "", 1, "1"}};
+    apply<journal_receipt>(x);
+  }
+  check_store();
+  open();
   check_store();
 }

@@ -6,6 +6,7 @@
 #include "tests/support/scratch_directory.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <functional>
 #include <lmdb.h>
 
@@ -18,7 +19,7 @@ void tamper(const std::filesystem::path& directory, const char* table,
             const std::function<void(MDB_txn*, MDB_dbi)>& change) {
   MDB_env* env = nullptr;
   REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 32);
+  mdb_env_set_maxdbs(env, 64);
   REQUIRE(mdb_env_open(env, (directory / "belay.mdb").c_str(), MDB_NOSUBDIR, 0600) == 0);
   MDB_txn* txn = nullptr;
   MDB_dbi dbi = 0;
@@ -106,6 +107,83 @@ TEST_CASE_METHOD(damage_fixture, "check: a wrong counter and a second end are fo
     put(txn, dbi, storage::event_key(row_id{1}, 1), storage::encode(x));
   });
   CHECK(findings().find("(I1)") != std::string::npos);
+}
+
+namespace {
+
+struct journal_damage_fixture : damage_fixture {
+  journal_damage_fixture() {
+    options.inline_bytes_max = 100;
+    storage::store store{options};
+    const std::vector<operation> claims{claim_request{{"w", 1}, {"fake"}, {}, 1, 1'000}};
+    const auto claimed = store.apply(claims, {1'000, [] { return 7; }});
+    journal_request x;
+    x.held = std::get<claimed_list>(claimed.answers.front()).items.front().held;
+    x.status = "1";
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+      x.entries.push_back({number, effect_kind::step, "", "n", 1, "", 0, "1"});
+    }
+    for (const auto& bytes : {std::string{"short"}, std::string(200, 'x')}) {
+      x.attachments.push_back({"sha256:" + hash_hex(bytes), "", bytes});
+    }
+    const std::vector<operation> writes{x};
+    REQUIRE(std::holds_alternative<journal_receipt>(
+      store.apply(writes, {1'000, [] { return 7; }}).answers.front()));
+    REQUIRE(store.check().empty());
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(journal_damage_fixture, "check: a gap in a journal is found",
+                 "[storage][damage]") {
+  tamper(options.directory, "journal",
+         [](MDB_txn* txn, MDB_dbi dbi) { erase(txn, dbi, storage::pair_key(2, 2)); });
+  CHECK(findings() == "row 2 has a gap before entry 3 of its journal (I8)\n");
+}
+
+TEST_CASE_METHOD(journal_damage_fixture, "check: a damaged journal entry is found",
+                 "[storage][damage]") {
+  tamper(options.directory, "journal", [](MDB_txn* txn, MDB_dbi dbi) {
+    auto record = storage::encode(storage::journal_record{});
+    record[3] = static_cast<char>(record[3] ^ 1);
+    put(txn, dbi, storage::pair_key(2, 2), record);
+  });
+  const auto found = findings();
+  CHECK(found.find("row 2 table journal: ") == 0);
+  CHECK(found.find("checksum") != std::string::npos);
+  const storage::store store{options};
+  CHECK_THROWS_AS(store.journal_after("b", 0, 10), storage::error);
+}
+
+TEST_CASE_METHOD(journal_damage_fixture, "check: an attachment whose bytes differ is found",
+                 "[storage][damage]") {
+  tamper(options.directory, "attachment", [](MDB_txn* txn, MDB_dbi dbi) {
+    const auto hash = hash_hex("short");
+    put(txn, dbi, storage::attachment_key(row_id{2}, hash),
+        storage::encode(storage::attachment_record{hash, "", 5, {false, "shorT"}}));
+  });
+  CHECK(findings() == "row 2 has an attachment that is not what its hash says\n");
+  const auto name = hash_hex(std::string(200, 'x'));
+  std::ofstream{options.directory / "blobs" / name.substr(0, 2) / name} << std::string(200, 'y');
+  CHECK(findings().find("row 2 table attachment: ") != std::string::npos);
+  const storage::store store{options};
+  CHECK_THROWS_AS(store.attached("b", "sha256:" + name), storage::error);
+}
+
+TEST_CASE_METHOD(journal_damage_fixture, "check: a head that lies about its journal is found",
+                 "[storage][damage]") {
+  for (const auto* table : {"journal", "status", "attachment"}) {
+    INFO(table);
+    tamper(options.directory, table,
+           [](MDB_txn* txn, MDB_dbi dbi) { REQUIRE(mdb_drop(txn, dbi, 0) == 0); });
+    CHECK(findings().find("row 2 does not say rightly whether it has a journal") == 0);
+  }
+  tamper(options.directory, "status", [](MDB_txn* txn, MDB_dbi dbi) {
+    put(txn, dbi, storage::row_key(row_id{9}), storage::encode_status({false, "1"}));
+  });
+  CHECK(findings().find("row 9 has a journal, a status or attachments but no head")
+        != std::string::npos);
 }
 
 TEST_CASE("codec: the checksum and the byte order are pinned", "[storage][golden]") {

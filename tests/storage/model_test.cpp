@@ -537,6 +537,11 @@ public:
     return operations_;
   }
 
+  /// How often an operation was answered how: "park_receipt", "journal_request refused overloaded".
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& answered() const {
+    return answered_;
+  }
+
 private:
   void open() {
     store_.reset();
@@ -562,6 +567,7 @@ private:
         return "operation " + std::to_string(batch[i].index()) + " at " + std::to_string(now_)
                + "\n  expected " + expected + "\n  got      " + got;
       }
+      note(batch[i], real.answers[i]);
       model_.learn(real.answers[i]);
       if (const auto* rows = std::get_if<claimed_list>(&real.answers[i])) {
         for (const auto& row : rows->items) {
@@ -574,6 +580,19 @@ private:
       leases_.erase(leases_.begin(), leases_.begin() + 900);
     }
     return std::nullopt;
+  }
+
+  void note(const operation& asked, const answer& got) {
+    const auto word = std::to_string(asked.index()) + " ";
+    const auto* no = std::get_if<refusal>(&got);
+    ++answered_[word + (no == nullptr ? "done" : to_string(no->code))];
+    if (const auto* rows = std::get_if<claimed_list>(&got)) {
+      for (const auto& row : rows->items) {
+        ++answered_["woken " + why_of(row.woken)];
+      }
+    } else if (const auto* parked = std::get_if<park_receipt>(&got)) {
+      ++answered_[parked->woken ? "parked and woken" : "parked"];
+    }
   }
 
   std::optional<std::string> compare_all(bool scan) {
@@ -637,6 +656,7 @@ private:
   timestamp_ms now_ = tests::start;
   std::uint64_t bits_ = 0;
   std::uint64_t operations_ = 0;
+  std::map<std::string, std::uint64_t> answered_;
 };
 
 /// Drops steps as long as the rest still fails.
@@ -675,6 +695,7 @@ TEST_CASE("model: every answer and the final state are the model's",
   const tests::scratch_directory scratch;
   const auto base = fast_place(scratch.path());
   std::uint64_t done = 0;
+  std::map<std::string, std::uint64_t> answered;
   for (std::uint64_t round = 0; done < wanted; ++round) {
     std::mt19937_64 random{seed + round};
     std::vector<std::uint64_t> steps(steps_of_one);
@@ -694,8 +715,29 @@ TEST_CASE("model: every answer and the final state are the model's",
       break;
     }
     done += run.operations();
+    for (const auto& [word, number] : run.answered()) {
+      answered[word] += number;
+    }
   }
   std::filesystem::remove_all(base);
+  // What is never tried is not compared.
+  const auto index_of = [](const operation& x) { return std::to_string(x.index()); };
+  const auto journal = index_of(journal_request{});
+  const auto park = index_of(park_request{});
+  std::string list;
+  for (const auto& [word, number] : answered) {
+    list += word + ": " + std::to_string(number) + "\n";
+  }
+  INFO(list);
+  for (const auto& word :
+       {journal + " done", journal + " bad_request", journal + " overloaded",
+        journal + " lease_superseded", journal + " registration_conflict", park + " done",
+        park + " bad_request", park + " unknown_process", std::string{"parked"},
+        std::string{"parked and woken"}, std::string{"woken by cancel"},
+        std::string{"woken by child"}, std::string{"woken by signal"},
+        std::string{"woken by timer"}, std::string{"woken by deadline"}}) {
+    CHECK(answered[word] > 0);
+  }
   CHECK(done >= wanted);
   WARN("operations compared: " << done);
 }

@@ -259,3 +259,140 @@ TEST_CASE_METHOD(wait_fixture, "children: cancelling a parent that closes cancel
   CHECK(store->get("p")->ended == outcome_kind::success); // Its outcome was known before.
   check_store();
 }
+
+TEST_CASE_METHOD(wait_fixture, "wait: for several things, the first that comes wakes",
+                 "[storage][wait]") {
+  enroll(make_registration("other"));
+  enroll(make_declaring("a", {"signal.go", "signal.no"}));
+  const auto rows = claim(2);
+  REQUIRE(rows.size() == 2);
+  const auto park_for_all = [&](const lease& held) {
+    park_request x{held, for_signal("go", 1)};
+    x.also = {{wait_kind::child, "other", 0, 0},
+              {wait_kind::timer, "", 0, now + 50'000},
+              for_signal("no", 1, now + 10'000)};
+    return apply<park_receipt>(x).woken;
+  };
+  CHECK_FALSE(park_for_all(rows.back().held));
+  CHECK(store->get("a")->waiting.also.size() == 3);
+  CHECK(store->get("a")->waiting.also.back().name == "no");
+  CHECK(store->upcoming(now).timer_at == now + 10'000);
+  check_store();
+  open();
+  signal("a", "no");
+  CHECK(state("a") == process_state::ready);
+  auto held = claim_id("a");
+  CHECK(last.woken == R"({"by":"signal","name":"no","ordinal":1})");
+  CHECK(store->upcoming(now).timer_at == 0);
+  CHECK(park_for_all(held)); // It is there still.
+  held = claim_id("a");
+  park_request x{held, for_signal("go", 1)};
+  x.also = {{wait_kind::child, "other", 0, 0}, {wait_kind::child, "other", 0, 0}};
+  CHECK_FALSE(apply<park_receipt>(x).woken);
+  apply<completion>(complete_request{rows.front().held, make_success("1")});
+  static_cast<void>(claim_id("a"));
+  CHECK(last.woken.find("\"child\":\"other\"") != std::string::npos);
+  check_store();
+}
+
+TEST_CASE_METHOD(wait_fixture, "wait: for so many of some processes", "[storage][wait]") {
+  enroll(make_registration("a"));
+  const auto held = claim_id("a");
+  for (const auto* id : {"c1", "c2", "c3", "c4"}) {
+    enroll_child(id, "a", close_policy::cancel);
+  }
+  const auto children = claim(4);
+  apply<completion>(complete_request{children[0].held, make_success("1")});
+  park_request x{held, {wait_kind::child, "c1", 0, 0}};
+  x.also = {{wait_kind::child, "c2", 0, 0},
+            {wait_kind::child, "c3", 0, now + 90'000},
+            {wait_kind::child, "c4", 0, 0}};
+  for (const auto bad : {0U, 5U}) {
+    x.needed = bad;
+    CHECK(code_of(x) == ec::bad_request);
+  }
+  x.needed = 3;
+  auto mixed = x;
+  mixed.also.push_back(for_signal("go", 1));
+  CHECK(code_of(mixed) == ec::bad_request);
+  mixed = x;
+  mixed.also.push_back({wait_kind::child, "c4", 0, 0});
+  CHECK(code_of(mixed) == ec::bad_request);
+  CHECK_FALSE(apply<park_receipt>(x).woken);
+  apply<completion>(complete_request{children[1].held, make_success("1")});
+  CHECK(state("a") == process_state::waiting);
+  check_store();
+  open();
+  apply<completion>(complete_request{children[2].held, make_success("1")});
+  CHECK(state("a") == process_state::ready);
+  check_store();
+  const auto again = claim_id("a");
+  x.held = again;
+  CHECK(apply<park_receipt>(x).woken);
+  x.held = claim_id("a");
+  x.needed = 4;
+  CHECK_FALSE(apply<park_receipt>(x).woken);
+  now += 90'000; // A deadline wakes all the same; the fourth has not ended.
+  apply<done>(expire_request{});
+  static_cast<void>(claim_id("a"));
+  CHECK(last.woken.find("deadline") != std::string::npos);
+  check_store();
+}
+
+TEST_CASE_METHOD(wait_fixture, "wait: too many conditions and bad ones are refused",
+                 "[storage][wait]") {
+  enroll(make_registration("a"));
+  const auto held = claim_id("a");
+  park_request x{held, {wait_kind::timer, "", 0, now + 1}};
+  x.also.assign(10'000, {wait_kind::timer, "", 0, now + 1});
+  CHECK(code_of(x) == ec::bad_request);
+  x.also.resize(1);
+  x.also[0] = for_signal("go", 0);
+  CHECK(refused(x).text.find("also[0].ordinal: ") == 0);
+  x.also[0] = {wait_kind::timer, std::string(513, 'n'), 0, now + 1};
+  CHECK(code_of(x) == ec::bad_request);
+  x.also[0].name = "\xFF";
+  CHECK(code_of(x) == ec::bad_request);
+  x.also.assign(9'999, {wait_kind::timer, "", 0, now + 1});
+  CHECK_FALSE(apply<park_receipt>(x).woken);
+  CHECK(store->get("a")->waiting.also.size() == 100); // As many as are shown.
+  check_store();
+}
+
+TEST_CASE_METHOD(wait_fixture, "wait: two that would wait for each other are refused",
+                 "[storage][wait]") {
+  for (const auto* id : {"a", "b", "c"}) {
+    enroll(make_registration(id));
+  }
+  const auto rows = claim(3);
+  park(rows[0].held, {wait_kind::child, "b", 0, 0});
+  park_request x{rows[1].held, {wait_kind::timer, "", 0, now + 9}};
+  x.also = {{wait_kind::child, "c", 0, 0}};
+  apply<park_receipt>(x);
+  CHECK(refused(park_request{rows[2].held, {wait_kind::child, "a", 0, 0}}).text.find("in turn")
+        != std::string::npos);
+  CHECK(code_of(park_request{rows[2].held, {wait_kind::child, "b", 0, 0}}) == ec::bad_request);
+  CHECK(state("c") == process_state::running);
+  check_store();
+}
+
+TEST_CASE_METHOD(wait_fixture, "wait: for an ancestor, or one that holds back for it, is refused",
+                 "[storage][wait]") {
+  enroll(make_registration("p"));
+  const auto top = claim_id("p");
+  enroll_child("c", "p", close_policy::await);
+  const auto child = claim_id("c");
+  enroll_child("g", "c", close_policy::cancel);
+  const auto grandchild = claim_id("g");
+  for (const auto* id : {"p", "c"}) {
+    CHECK(code_of(park_request{grandchild, {wait_kind::child, id, 0, 0}}) == ec::bad_request);
+  }
+  enroll(make_registration("x"));
+  const auto other = claim_id("x");
+  CHECK(apply<completion>(complete_request{top, make_success("1")}).status
+        == completion_status::closing);
+  park(child, {wait_kind::child, "x", 0, 0});
+  CHECK(code_of(park_request{other, {wait_kind::child, "p", 0, 0}}) == ec::bad_request);
+  CHECK_FALSE(park(other, {wait_kind::child, "g", 0, 0}).woken);
+  check_store();
+}

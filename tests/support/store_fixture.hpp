@@ -19,7 +19,7 @@ struct store_fixture {
 
   void open() {
     store.reset();
-    options.directory = directory.path() / "data";
+    options.directory = directory.path() / directory_name;
     store = std::make_unique<storage::store>(options);
   }
 
@@ -83,6 +83,7 @@ struct store_fixture {
   }
 
   scratch_directory directory;
+  std::string directory_name = "data";
   storage::options options;
   std::unique_ptr<storage::store> store;
   timestamp_ms now = start;
