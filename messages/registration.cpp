@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <openssl/evp.h>
 #include <stdexcept>
 
 namespace belay {
@@ -47,9 +46,6 @@ refusal out_of_range(const std::string& field, std::int64_t value, std::int64_t 
   return bad(field, std::to_string(value),
              what + " from " + std::to_string(low) + " to " + std::to_string(high));
 }
-
-/// Between the name and the version of a workflow's kind; no name has it.
-constexpr char version_mark = '@';
 
 bool is_name(std::string_view text, std::size_t bytes_max) {
   return !text.empty() && text.size() <= bytes_max
@@ -482,31 +478,6 @@ bool is_plain_text(std::string_view text) {
     }
   }
   return true;
-}
-
-std::string workflow_kind(std::string_view name, std::uint32_t version) {
-  return std::string{name} + version_mark + std::to_string(version);
-}
-
-bool is_workflow_kind(std::string_view kind) {
-  return kind.find(version_mark) != std::string_view::npos;
-}
-
-std::string hash_hex(std::string_view canonical) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  if (EVP_Digest(canonical.data(), canonical.size(), digest.data(), &length, EVP_sha256(), nullptr)
-      != 1) {
-    throw std::runtime_error{"SHA-256 is not available"};
-  }
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  text.reserve(static_cast<std::size_t>(length) * 2);
-  for (std::size_t i = 0; i < length; ++i) {
-    text += digits[digest.at(i) >> 4U];
-    text += digits[digest.at(i) & 0x0FU];
-  }
-  return text;
 }
 
 } // namespace belay

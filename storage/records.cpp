@@ -1,15 +1,13 @@
 #include "storage/records.hpp"
 
 #include "storage/codec.hpp"
+#include "storage/record_parts.hpp"
 #include "storage/store.hpp"
 
 namespace belay::storage {
 
 namespace {
 
-/// The first byte of every record; a record of another version is a fault, because the format
-/// version in `meta` said otherwise.
-constexpr std::uint8_t record_version = 1;
 /// Heads, leases and bodies have grown since the first format, heads and waits since the second.
 constexpr std::uint8_t grown_version = 2;
 constexpr std::uint8_t head_version = 3;
@@ -27,19 +25,6 @@ constexpr std::uint8_t observed_flag = 64;
 constexpr std::uint8_t detailed_flag = 128;
 constexpr std::size_t short_hash_bytes = 16;
 
-[[noreturn]] void unknown_version(const char* table) {
-  throw error{error_kind::fault,
-              std::string{"a record of table "} + table + " has an unknown version"};
-}
-
-byte_reader open_record(std::string_view bytes, const char* table) {
-  auto in = byte_reader::of_record(bytes, table);
-  if (in.u8() != record_version) {
-    unknown_version(table);
-  }
-  return in;
-}
-
 /// Opens a record that may be of an earlier format; `version` tells.
 byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& version,
                        std::uint8_t newest = grown_version) {
@@ -49,17 +34,6 @@ byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& 
     unknown_version(table);
   }
   return in;
-}
-
-void write(byte_writer& out, const stored_text& x) {
-  out.u8(x.in_file ? 1 : 0).text(x.content);
-}
-
-stored_text read_text(byte_reader& in) {
-  stored_text x;
-  x.in_file = in.u8() != 0;
-  x.content = in.text();
-  return x;
 }
 
 } // namespace
@@ -346,61 +320,6 @@ timestamp_ms alarm_of(const wait_record& x) {
     }
   }
   return earliest;
-}
-
-std::string encode(const journal_record& x) {
-  byte_writer out;
-  out.u8(record_version)
-    .u8(static_cast<std::uint8_t>(x.kind))
-    .text(x.scope)
-    .text(x.name)
-    .u32(x.ordinal)
-    .text(x.input_hash)
-    .u64(x.done);
-  write(out, x.result);
-  return out.record();
-}
-
-journal_record decode_journal(std::string_view bytes) {
-  auto in = open_record(bytes, "journal");
-  journal_record x;
-  x.kind = static_cast<effect_kind>(in.u8());
-  x.scope = in.text();
-  x.name = in.text();
-  x.ordinal = in.u32();
-  x.input_hash = in.text();
-  x.done = in.u64();
-  x.result = read_text(in);
-  return x;
-}
-
-std::string encode_status(const stored_text& x) {
-  byte_writer out;
-  out.u8(record_version);
-  write(out, x);
-  return out.record();
-}
-
-stored_text decode_status(std::string_view bytes) {
-  auto in = open_record(bytes, "status");
-  return read_text(in);
-}
-
-std::string encode(const attachment_record& x) {
-  byte_writer out;
-  out.u8(record_version).text(x.hash).text(x.name).u64(x.bytes);
-  write(out, x.content);
-  return out.record();
-}
-
-attachment_record decode_attachment(std::string_view bytes) {
-  auto in = open_record(bytes, "attachment");
-  attachment_record x;
-  x.hash = in.text();
-  x.name = in.text();
-  x.bytes = in.u64();
-  x.content = read_text(in);
-  return x;
 }
 
 std::string encode(const observer_record& x) {

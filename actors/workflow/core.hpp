@@ -41,7 +41,7 @@ public:
   [[nodiscard]] operation_ptr make(effect_kind kind, std::string name, std::string hash = {});
   [[nodiscard]] operation_ptr
   make_child(std::string name, std::string kind, const json& input, const child_options& options);
-  [[nodiscard]] bool await(const operation_ptr& x, waiter& by);
+  [[nodiscard]] bool begin_wait(const operation_ptr& x, waiter& by);
   [[nodiscard]] bool start_child(const operation_ptr& x, runnable& caller);
   /// Enters an effect that is over at once. Returns whether it is new; throws out of code that is
   /// not to go on.

@@ -58,7 +58,7 @@ void core::enter_fresh(const operation_ptr& x) {
   }
 }
 
-bool core::await(const operation_ptr& x, waiter& by) {
+bool core::begin_wait(const operation_ptr& x, waiter& by) {
   if (x->delivered) {
     return false;
   }

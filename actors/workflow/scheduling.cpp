@@ -62,7 +62,7 @@ void runnable::wake() {
 }
 
 bool await_operation(core& engine, const operation_ptr& awaited, waiter& x) {
-  return engine.await(awaited, x);
+  return engine.begin_wait(awaited, x);
 }
 
 std::shared_ptr<scope> make_branch(const runnable& parent, std::uint32_t fork, std::size_t index) {

@@ -33,8 +33,7 @@ void add_signal(CLI::App& app, common_options& common, command_action& action) {
   command.add_option("ID", x->request.id, "Process id")->required();
   command.add_option("NAME", x->name, "The signal's name, as in approved")->required();
   command.add_option("--data", x->request.payload, "What it says, as JSON (default: null)");
-  command.add_option("--key", x->request.key,
-                     "Idempotency key: the same again is the same signal");
+  command.add_option("--key", x->request.key, "Idempotency key: the same again is the same signal");
   command.footer("It is kept until the process takes it. A workflow that declares no signals takes "
                  "any.\n"
                  "Example: belay signal album-1 approved --data '{\"by\": \"ann\"}' --key k1");
@@ -42,12 +41,10 @@ void add_signal(CLI::App& app, common_options& common, command_action& action) {
 }
 
 nlohmann::json entry_json(const journal_entry& x) {
-  nlohmann::json result{{"number", x.number},
-                        {"kind", to_string(x.kind)},
-                        {"name", x.name},
-                        {"ordinal", x.ordinal},
-                        {"done", x.done},
-                        {"result", nlohmann::json::parse(x.result, nullptr, false)}};
+  nlohmann::json result{
+    {"number", x.number}, {"kind", to_string(x.kind)},
+    {"name", x.name},     {"ordinal", x.ordinal},
+    {"done", x.done},     {"result", nlohmann::json::parse(x.result, nullptr, false)}};
   if (!x.scope.empty()) {
     result["branch"] = x.scope;
   }
@@ -93,7 +90,8 @@ void add_journal(CLI::App& app, common_options& common, command_action& action) 
   add_common(command, common);
   command.add_option("ID", *id, "Process id")->required();
   command.footer("Example: belay journal album-1");
-  command.callback([&common, &action, id] { action = [&common, id] { return journal(common, *id); }; });
+  command.callback(
+    [&common, &action, id] { action = [&common, id] { return journal(common, *id); }; });
 }
 
 struct attachment_options {

@@ -105,8 +105,10 @@ double bare_rate(const std::filesystem::path& path, std::uint64_t count) {
     for (std::uint32_t step = 1; step <= steps; ++step) {
       batch.clear();
       for (const auto& x : held) {
-        const journal_entry entry{step, effect_kind::step, {},   "nothing",
-                                  step, {},                step, R"({"type":"success","value":1})"};
+        const journal_entry entry{step, effect_kind::step,
+                                  {},   "nothing",
+                                  step, {},
+                                  step, R"({"type":"success","value":1})"};
         batch.emplace_back(journal_request{x, {entry}, {}, {}, {}, {}});
       }
       static_cast<void>(apply(batch));
@@ -182,8 +184,9 @@ void wake_figures(actors::client& client, std::uint64_t count) {
     times.push_back(seconds_since(start) * 1e3);
   }
   std::sort(times.begin(), times.end());
-  std::printf("waking one, from the signal to its outcome seen: median %.2f ms, slowest of %d %.2f\n",
-              median(times), wakes, times.back());
+  std::printf(
+    "waking one, from the signal to its outcome seen: median %.2f ms, slowest of %d %.2f\n",
+    median(times), wakes, times.back());
 }
 
 void parked_figures(const std::filesystem::path& path, std::uint64_t count) {
