@@ -33,8 +33,10 @@ struct command_failure {
   std::string text;
 };
 
-/// Adds --data, --node, -o, --quiet to a command.
-void add_common(CLI::App& command, common_options& common, bool remote = true);
+/// Adds --data, --node, -o, --quiet to a command. `data` is another name where --data means something
+/// else.
+void add_common(CLI::App& command, common_options& common, bool remote = true,
+                const char* data = "--data");
 
 /// Connects to the node that the options name. A node that is just starting is waited for, up to
 /// --connect-timeout. Throws `command_failure`.

@@ -11,8 +11,8 @@
 
 namespace belay::app {
 
-void add_common(CLI::App& command, common_options& common, bool remote) {
-  command.add_option("--data", common.data,
+void add_common(CLI::App& command, common_options& common, bool remote, const char* data) {
+  command.add_option(data, common.data,
                      "Data directory; names the local node (default: $BELAY_DATA, else "
                      "$XDG_STATE_HOME/belay)");
   if (remote) {

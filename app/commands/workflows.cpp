@@ -29,7 +29,7 @@ void add_signal(CLI::App& app, common_options& common, command_action& action) {
   auto& command = *app.add_subcommand("signal", "Send a signal to a process");
   auto x = std::make_shared<signal_options>();
   x->request.payload = "null";
-  add_common(command, common);
+  add_common(command, common, true, "--directory");
   command.add_option("ID", x->request.id, "Process id")->required();
   command.add_option("NAME", x->name, "The signal's name, as in approved")->required();
   command.add_option("--data", x->request.payload, "What it says, as JSON (default: null)");
