@@ -22,7 +22,8 @@ namespace {
       std::string text;
       for (const auto& [id, x] : work.step(store)) {
         text += id + " " + std::to_string(x.seq) + " " + (x.finished ? "1" : "0") + " "
-                + (x.pruned ? "1" : "0") + "\n";
+                + (x.pruned ? "1" : "0") + " " + std::to_string(x.entries) + " "
+                + std::to_string(x.attachments) + "\n";
       }
       if (!text.empty() && write(out, text.data(), text.size()) < 0) {
         _exit(2);
@@ -84,7 +85,7 @@ TEST_CASE("crash: killed two hundred times, nothing acknowledged is missing",
     std::istringstream lines{heard};
     for (std::string id; lines >> id;) {
       auto& x = known[id];
-      lines >> x.seq >> x.finished >> x.pruned;
+      lines >> x.seq >> x.finished >> x.pruned >> x.entries >> x.attachments;
     }
     if (round % 20 == 0) {
       const storage::store store{options};

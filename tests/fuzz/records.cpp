@@ -15,8 +15,8 @@ using fuzz::expect;
 
 namespace {
 
-/// Bytes of a record that can be written in more than one way and read the same: the flags of a
-/// head, or whether a text is in a file.
+/// Bytes of a record that can be written in more than one way and read the same: the second flags
+/// of a head, or whether a text is in a file.
 constexpr std::size_t loose_bytes_max = 1;
 
 /// `same_bytes`: whether there is one way only to write it. The labels of a body are sorted.
@@ -49,7 +49,7 @@ struct reading {
 };
 
 /// In the order of byte 0: append, never reorder.
-constexpr std::array<reading, 16> readings{{
+constexpr std::array<reading, 19> readings{{
   {true, [](std::string_view x) { check(x, storage::decode_head, encode_any); }},
   {true, [](std::string_view x) { check(x, storage::decode_lease, encode_any); }},
   {true, [](std::string_view x) { check(x, storage::decode_body, encode_any, false); }},
@@ -77,6 +77,9 @@ constexpr std::array<reading, 16> readings{{
   {true, [](std::string_view x) { check(x, storage::decode_wake, encode_any); }},
   {true, [](std::string_view x) { check(x, storage::decode_change, encode_any); }},
   {true, [](std::string_view x) { check(x, storage::decode_tombstone, encode_any); }},
+  {true, [](std::string_view x) { check(x, storage::decode_journal, encode_any); }},
+  {true, [](std::string_view x) { check(x, storage::decode_status, storage::encode_status); }},
+  {true, [](std::string_view x) { check(x, storage::decode_attachment, encode_any); }},
 }};
 
 } // namespace

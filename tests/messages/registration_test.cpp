@@ -172,3 +172,64 @@ TEST_CASE("registration: a schema that is none is refused, and so is a regular e
     = {{{"type", "step"}, {"schema", {{"properties", {{"pattern", {{"type", "string"}}}}}}}}};
   CHECK(parse_registration(text, recovery_rule::rerunnable));
 }
+
+TEST_CASE("registration: a workflow is read, its kind is name and version", "[messages]") {
+  const auto x = parse(R"({"id": "a", "input": {"type": "workflow", "workflow": "album",
+    "version": 2, "args": [1]}})");
+  REQUIRE(x);
+  CHECK(x->kind == "album@2");
+  CHECK(x->kind == workflow_kind("album", 2));
+  CHECK(x->input == R"({"args":[1],"type":"workflow","version":2,"workflow":"album"})");
+  CHECK(registration_from_canonical(canonical_text(*x)) == *x);
+  const auto plain = parse(R"({"id": "a", "input": {"type": "workflow", "workflow": "album"}})");
+  REQUIRE(plain);
+  CHECK(plain->kind == "album@1");
+  CHECK(plain->input == R"({"args":{},"type":"workflow","version":1,"workflow":"album"})");
+  CHECK(hash_hex(canonical_text(*plain))
+        == hash_hex(canonical_text(*parse(R"({"id": "a", "input": {"type": "workflow",
+             "workflow": "album", "version": 1, "args": {}}})"))));
+  CHECK(hash_hex(canonical_text(*plain)) != hash_hex(canonical_text(*x)));
+}
+
+TEST_CASE("registration: canonical text and hash of a workflow are pinned", "[messages][golden]") {
+  const auto x = parse(R"({"id": "a", "input": {"type": "workflow", "workflow": "album"}})");
+  REQUIRE(x);
+  const auto text = canonical_text(*x);
+  CHECK(text
+        == R"({"id":"a","input":{"args":{},"type":"workflow","version":1,"workflow":"album"},)"
+           R"("labels":{},"priority":0,"queue":"default","retry":{"attempts":1,)"
+           R"("backoff_max_ms":60000,"backoff_ms":1000,"factor":2},"rule":"rerunnable",)"
+           R"("timeout_ms":0})");
+  CHECK(hash_hex(text) == "40253eb8ae701ef98a3bd2808f78a1533828028ea4388364ba1288770915b3be");
+}
+
+TEST_CASE("registration: a workflow with a bad name, version or key is refused", "[messages]") {
+  for (const auto& [input, expected] : std::vector<std::pair<const char*, const char*>>{
+         {R"({"type":"workflow"})", "input.workflow"},
+         {R"({"type":"workflow","workflow":7})", "input.workflow"},
+         {R"({"type":"workflow","workflow":""})", "input.workflow"},
+         {R"({"type":"workflow","workflow":"a b"})", "input.workflow"},
+         {R"({"type":"workflow","workflow":"a@1"})", "input.workflow"},
+         {R"({"type":"workflow","workflow":"a","version":0})", "input"},
+         {R"({"type":"workflow","workflow":"a","version":-1})", "input.version"},
+         {R"({"type":"workflow","workflow":"a","version":1.5})", "input.version"},
+         {R"({"type":"workflow","workflow":"a","version":"1"})", "input.version"},
+         {R"({"type":"workflow","workflow":"a","version":4294967296})", "input.version"},
+         {R"({"type":"workflow","workflow":"a","tool":"b"})", "tool"},
+         {R"({"type":"tool_call","tool":"a@1"})", "input.tool"},
+         {R"({"type":"engine"})", "input.type"}}) {
+    INFO(input);
+    const auto x = parse(R"({"id": "a", "input": )" + std::string{input} + "}");
+    REQUIRE_FALSE(x);
+    CHECK(x.why().text.find(expected) != std::string::npos);
+  }
+  auto wire = *parse(R"({"id": "a", "input": {"type": "workflow", "workflow": "album"}})");
+  CHECK_FALSE(validate(wire));
+  for (const auto* kind : {"album@2", "album", "album@", "other@1"}) {
+    auto bad = wire;
+    bad.kind = kind;
+    CHECK(validate(bad));
+  }
+  wire.rule = recovery_rule::externally_owned;
+  CHECK(validate(wire)->text.find("rule") == 0);
+}

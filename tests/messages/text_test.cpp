@@ -1,6 +1,7 @@
 // Times, durations, names, JSON for people, and the wire.
 #include "messages/did_you_mean.hpp"
 #include "messages/inspect_json.hpp"
+#include "messages/journal.hpp"
 #include "messages/operations.hpp"
 #include "messages/protocol.hpp"
 #include "messages/time.hpp"
@@ -150,7 +151,22 @@ TEST_CASE("wire: every message type survives the way", "[messages][wire][s5-135]
   what.parent = "p";
   round_trip(system, what);
   view.waiting = {{wait_kind::signal, "go", 2, 9}, 8};
+  view.waiting.also = {{wait_kind::child, "c", 0, 5}};
+  view.status_json = "1";
+  view.journal_entries = 3;
+  view.attachments = {{"sha256:ab", "file", 7}};
   round_trip(system, change_page{{{7, view, true}}, 7, true});
+  const journal_entry entry{1, effect_kind::attach, "2.0/1.3", "name", 4, "abcdef", 5, "{}"};
+  round_trip(system, entry);
+  const std::string binary{"\0\x7F\n", 3};
+  round_trip(system, attachment{"sha256:ab", "file", binary});
+  round_trip(system,
+             journal_request{held, {entry}, {what}, {{1, "t", "{}"}}, {{"r", "n", binary}}, "{}"});
+  round_trip(system, journal_receipt{9});
+  round_trip(system, journal_page{{entry}, true});
+  round_trip(system,
+             park_request{held, {wait_kind::timer, "", 0, 5}, {{wait_kind::child, "c"}}, 2});
+  round_trip(system, claimed{held, "{}", 1, 2, true, "{}", 3, true});
   round_trip(system, wait_condition{wait_kind::child, "c", 0, 5});
   round_trip(system, park_receipt{true});
   round_trip(system, observe_request{"a", "s", false, "me"});

@@ -267,16 +267,26 @@ answer model::run(const expire_request&) {
     }
     one.ages = one.ages && one.created_at + model_wake_age_max > now_;
   }
-  for (auto& [row, one] : rows) {
-    if (one.state != process_state::waiting || !one.wait) {
-      continue;
+  // In the order of their first deadline.
+  std::vector<std::pair<timestamp_ms, row_id>> late;
+  for (const auto& [row, one] : rows) {
+    timestamp_ms alarm = 0;
+    for (const auto& until : one.wait ? one.wait->all : std::vector<wait_condition>{}) {
+      alarm
+        = until.deadline != 0 && (alarm == 0 || until.deadline < alarm) ? until.deadline : alarm;
     }
-    for (const auto& until : one.wait->all) {
-      if (until.deadline != 0 && until.deadline <= now_) {
-        resume(one, by(until.kind == wait_kind::timer ? "timer" : "deadline"));
-        break;
-      }
+    if (one.state == process_state::waiting && alarm != 0 && alarm <= now_) {
+      late.emplace_back(alarm, row);
     }
+  }
+  std::sort(late.begin(), late.end());
+  for (const auto& [alarm, row] : late) {
+    auto& one = rows.at(row);
+    const auto first
+      = std::find_if(one.wait->all.begin(), one.wait->all.end(), [this](const auto& until) {
+          return until.deadline != 0 && until.deadline <= now_;
+        });
+    resume(one, by(first->kind == wait_kind::timer ? "timer" : "deadline"));
   }
   std::vector<std::pair<timestamp_ms, row_id>> due;
   for (auto& [row, one] : rows) {
