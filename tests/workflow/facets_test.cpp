@@ -16,7 +16,7 @@ void require_named(const facets& stores, const std::string& facet) {
 } // namespace
 
 TEST_CASE("facets: durable effects refuse a store that forgets, and name it",
-          "[workflow][s5-27][s5-28][s5-29][s5-30][s5-31]") {
+          "[workflow][s5-27][s5-28][s5-29][s5-30][s5-31][s5-67]") {
   facets stores;
   stores.attachment_store = durability::in_memory;
   require_named(stores, "attachment_store");
@@ -34,7 +34,7 @@ TEST_CASE("facets: durable effects refuse a store that forgets, and name it",
   require_named(stores, "trigger_store");
 }
 
-TEST_CASE("facets: durable stores bear durable effects", "[workflow][s5-32]") {
+TEST_CASE("facets: durable stores bear durable effects", "[workflow][s5-32][s5-73]") {
   facets stores;
   CHECK_FALSE(check_facets(durability::durable, stores));
   stores.process_env_store = durability::durable;

@@ -93,7 +93,7 @@ TEST_CASE("workflow: a signal that does not come is nothing after its time-out",
 }
 
 TEST_CASE("workflow: dies before and after each commit, and comes to the same result",
-          "[workflow][node][crash]") {
+          "[workflow][node][crash][s5-65][s5-66][s5-387]") {
   std::uint64_t commits = 0;
   {
     world seen;
@@ -151,7 +151,7 @@ task<json> tree(workflow& wf, json args) {
 
 } // namespace
 
-TEST_CASE("workflow: five generations finish on one slot", "[workflow][node][slots][s5-246]"
+TEST_CASE("workflow: five generations finish on one slot", "[workflow][node][slots][s5-246][s5-292]"
                                                            "[s5-247]") {
   testing::node_options options;
   options.slots = 1;
