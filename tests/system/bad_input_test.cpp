@@ -70,7 +70,9 @@ std::vector<bad_case> client_cases() {
     {bulk, "timeout_ms: \"30s\"", line(R"("timeout_ms": "30s")")},
     {bulk, "the key \"id\" stands twice", line(R"("id": "b", "id": "c")")},
     {bulk, "input: missing", "{\"id\": \"b\"}\n"},
-    {bulk, "input.type: \"workflow\"", R"({"input": {"type": "workflow"}})"},
+    {bulk, "input.workflow: null", R"({"input": {"type": "workflow"}})"},
+    {bulk, "input.version: 0", R"({"input": {"type": "workflow", "workflow": "w", "version": 0}})"},
+    {bulk, "input.type: \"engine\"", R"({"input": {"type": "engine"}})"},
     {bulk, "input.tool: null", R"({"input": {"type": "tool_call"}})"},
     {bulk, "input.args: [1]", R"({"input": {"type": "tool_call", "tool": "echo", "args": [1]}})"},
     {bulk, "retry.factor: 0.5", line(R"("retry": {"factor": 0.5})")},
@@ -203,7 +205,7 @@ TEST_CASE("bad input: a data directory of a newer format is refused with both ve
   mdb_env_close(env);
   const auto got = run_belay({"node", "--data", data.string()});
   CHECK(got.code == 2);
-  CHECK(got.err.find("format version 4, this program knows versions up to 2") != std::string::npos);
+  CHECK(got.err.find("format version 4, this program knows versions up to 3") != std::string::npos);
 }
 
 TEST_CASE("bad input: a file that is no store is refused and left alone", "[system][input]") {
