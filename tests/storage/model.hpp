@@ -15,7 +15,7 @@ namespace belay::tests {
 inline constexpr std::uint32_t model_interruptions_max = 3;
 inline constexpr std::uint32_t model_wake_attempts_max = 3;
 inline constexpr duration_ms model_wake_age_max = 500'000;
-inline constexpr std::uint64_t model_journal_max = 8;
+inline constexpr std::uint64_t model_journal_max = 5;
 inline constexpr std::uint64_t model_attachments_max = 3;
 inline constexpr std::uint64_t model_events_max = 60;
 
