@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <random>
+#include <stdexcept>
 
 namespace belay::testing {
 
@@ -43,7 +44,8 @@ public:
   deterministic_system(const deterministic_system&) = delete;
   deterministic_system& operator=(const deterministic_system&) = delete;
 
-  /// Returns how many messages or batches of them were handled.
+  /// Returns how many messages or batches of them were handled. Throws when that goes on and on
+  /// without time going by.
   std::size_t run() {
     std::size_t count = 0;
     while (!sched.jobs.empty() && !(halted && halted())) {
@@ -52,7 +54,9 @@ public:
         std::swap(sched.jobs.front(), sched.jobs[pick(random_)]);
       }
       sched.try_run_once();
-      ++count;
+      if (++count == handled_max) {
+        throw std::runtime_error{"the actors do not come to rest"};
+      }
     }
     return count;
   }
@@ -86,6 +90,8 @@ public:
   caf::actor_system sys{config};
   scheduler& sched;
   timestamp_ms wall_jump_ms = 0;
+  /// Turns of actors in one `run`.
+  std::size_t handled_max = 10'000'000;
   /// Ends `run` early: the program has crashed. May be empty.
   std::function<bool()> halted;
 

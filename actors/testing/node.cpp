@@ -6,6 +6,7 @@
 
 #include <caf/scoped_actor.hpp>
 #include <cstdlib>
+#include <limits>
 #include <random>
 #include <unistd.h>
 
@@ -118,6 +119,8 @@ struct node::impl {
     store = std::make_shared<storage::store>(store_options);
     system = std::make_unique<deterministic_system>(options.seed == 0 ? 0 : options.seed + crashes);
     system->sched.clock().current_time += std::chrono::milliseconds{elapsed_ms};
+    system->wall_jump_ms = wall_jump_ms;
+    system->handled_max = options.turns_max;
     dead = false;
     system->halted = [this] { return dead; };
     spawn();
@@ -191,6 +194,7 @@ struct node::impl {
 
   void close() {
     dead = true;
+    system->handled_max = std::numeric_limits<std::size_t>::max();
     elapsed_ms = system->steady_ms() - start_ms;
     to = {};
     system->halted = nullptr;
@@ -207,6 +211,9 @@ struct node::impl {
     close();
     ++crashes;
     open();
+    if (when_crashed) {
+      when_crashed();
+    }
   }
 
   void run() {
@@ -248,6 +255,8 @@ struct node::impl {
   std::string fault;
   static constexpr std::int64_t start_ms = 3'600'000;
   std::int64_t elapsed_ms = 0;
+  std::int64_t wall_jump_ms = 0;
+  std::function<void()> when_crashed;
   std::uint64_t commits = 0;
   std::uint64_t crashes = 0;
   std::uint64_t crash_in = 0;
@@ -357,6 +366,14 @@ void node::crash_at(std::uint64_t commit, crash_point where) {
 void node::crash() {
   impl_->dead = true;
   run();
+}
+
+void node::when_crashed(std::function<void()> look) {
+  impl_->when_crashed = std::move(look);
+}
+
+void node::jump_wall_clock(std::chrono::milliseconds length) {
+  impl_->wall_jump_ms += length.count();
 }
 
 void node::lose_leases() {

@@ -20,6 +20,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -35,6 +36,8 @@ struct node_options {
   std::chrono::milliseconds cancel_grace{10'000};
   std::size_t children_max = 10'000;
   std::size_t result_bytes_max = 1'048'576;
+  /// Turns of actors without time going by, after which `run` throws: they would never rest.
+  std::size_t turns_max = 10'000'000;
 };
 
 /// Where in a commit the program dies: before anything is written, or after it is on disk and
@@ -78,6 +81,10 @@ public:
   void crash_at(std::uint64_t commit, crash_point where);
   /// Dies now, and starts again: what was in memory is gone.
   void crash();
+  /// Calls `look` after each crash, when the store is open again and nothing has run yet.
+  void when_crashed(std::function<void()> look);
+  /// Sets the wall clock on or back; noticed when the node starts again.
+  void jump_wall_clock(std::chrono::milliseconds length);
   /// Voids every lease, as if the worker had been silent too long; it goes on until it notices.
   void lose_leases();
   /// Commits so far, and crashes.

@@ -105,6 +105,8 @@ private:
   [[nodiscard]] bool has_news() const;
 
   void begin(workflows::want what);
+  /// Whether the time until which it waits is over.
+  [[nodiscard]] bool is_due(const effort& x) const;
   void begin_due_calls();
   void begin_call(effort& x);
   void call_again(std::uint64_t op);

@@ -47,17 +47,25 @@ void workflow_driver::begin(workflows::want what) {
       }
       break;
     case effect_kind::timer:
-      at(x.what.deadline, [this, op] { arrived(op, "null"); });
-      break;
-    case effect_kind::signal:
-      if (x.what.deadline != 0) {
+      if (is_due(x)) {
+        arrived(op, "null"); // Never parked on: it would be woken at once, again and again.
+      } else {
         at(x.what.deadline, [this, op] { arrived(op, "null"); });
       }
-      watch(op);
+      break;
+    case effect_kind::signal:
+      if (x.what.deadline != 0 && !is_due(x)) {
+        at(x.what.deadline, [this, op] { arrived(op, "null"); });
+      }
+      watch(op, is_due(x)); // It may have come in time and not been taken yet.
       break;
     default:
       watch(op);
   }
+}
+
+bool workflow_driver::is_due(const effort& x) const {
+  return x.what.deadline != 0 && x.what.deadline <= now();
 }
 
 // -- calls ----------------------------------------------------------------------------------------
@@ -209,7 +217,9 @@ void workflow_driver::watch_refused(std::uint64_t op, bool look_up, const refusa
          why.text);
   } else if (why.code == ec::timed_out) {
     found->second.looked_up = true;
-    if (!look_up) {
+    if (is_due(found->second)) {
+      arrived(op, "null");
+    } else if (!look_up) {
       watch(op);
     } else if (park_asked_ || setup_.policy.park_after_ms <= 0) {
       park_if_looked_up();

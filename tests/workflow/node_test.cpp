@@ -185,6 +185,27 @@ TEST_CASE("workflow: parents that park are woken once all their children have en
   require_sound(node);
 }
 
+TEST_CASE("workflow: one that parks at once goes on when its time has come", "[workflow][node]") {
+  testing::node_options options;
+  options.park_after = 0ms;
+  options.turns_max = 20'000;
+  testing::node node{options};
+  node.workflow("patient", [](workflow& wf, json) -> task<json> {
+    co_await wf.sleep(500ms);
+    auto late = co_await wf.wait_signal("paid", 500ms);
+    auto paid = co_await wf.wait_signal("paid", 500ms);
+    co_return json::array({late.has_value(), paid.has_value()});
+  });
+  node.start_workflow("p", "patient");
+  node.advance(1'100ms);
+  REQUIRE(node.signal("p", "paid"));
+  node.run();
+  const auto ended = node.outcome_of("p");
+  REQUIRE(ended);
+  CHECK(ended->value == "[false,true]");
+  require_sound(node);
+}
+
 namespace {
 
 task<json> booking(workflow& wf, json) {
