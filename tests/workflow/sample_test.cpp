@@ -1,4 +1,4 @@
-// The workflow that the issue shows, and what a crash at any commit of it does.
+// A whole workflow on the driver in memory, and what a crash at any commit of it does.
 #include "tests/support/workflow_driver.hpp"
 
 using namespace belay;
