@@ -33,8 +33,8 @@ struct command_failure {
   std::string text;
 };
 
-/// Adds --data, --node, -o, --quiet to a command. `data` is another name where --data means something
-/// else.
+/// Adds --data, --node, -o, --quiet to a command. `data` is another name where --data means
+/// something else.
 void add_common(CLI::App& command, common_options& common, bool remote = true,
                 const char* data = "--data");
 
