@@ -78,6 +78,9 @@ void read_workflow(json& input, registration& x) {
   }
   std::uint32_t version = 1;
   read_number(input, "version", "input.version", "a whole number from 1", version);
+  if (version == 0) {
+    fail("input.version", json(version), "a whole number from 1");
+  }
   input["version"] = version;
   if (!input.contains("args")) {
     input["args"] = json::object();
