@@ -100,7 +100,8 @@ json program_maker::leaf() {
   if (dice < 70) {
     return wait();
   }
-  if (dice < 73 && root_ > 0 && !safe_ && !undoing_) {
+  // Whether the other root is registered yet depends on the time: nothing for a calm program.
+  if (dice < 73 && root_ > 0 && !safe_ && !undoing_ && !calm_) {
     auto made = site("attach_to");
     made["root"] = random_.below(root_);
     return made;
