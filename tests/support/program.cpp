@@ -98,8 +98,9 @@ void let_pass(std::chrono::milliseconds length) {
   poll(nullptr, 0, static_cast<int>(length.count()));
 }
 
-node_process::node_process(std::filesystem::path directory, std::vector<std::string> settings)
-  : directory_{std::move(directory)}, settings_{std::move(settings)} {
+node_process::node_process(std::filesystem::path directory, std::vector<std::string> settings,
+                           std::string program)
+  : directory_{std::move(directory)}, settings_{std::move(settings)}, program_{std::move(program)} {
   start();
 }
 
@@ -110,8 +111,8 @@ node_process::~node_process() {
 }
 
 void node_process::start() {
-  std::vector<std::string> argv{BELAY_PROGRAM,       "node",  "--data",
-                                directory_.string(), "--set", "log.level=error"};
+  std::vector<std::string> argv{program_, "node",           "--data", directory_.string(),
+                                "--set",  "log.level=error"};
   for (const auto& x : settings_) {
     argv.insert(argv.end(), {"--set", x});
   }
@@ -136,9 +137,12 @@ int node_process::end(int number) {
 
 program_result
 node_process::ask(std::vector<std::string> arguments, const std::string& input) const {
+  // The --data of a signal is what it says.
+  const auto* directory = arguments.at(0) == "signal" ? "--directory" : "--data";
   arguments.insert(arguments.begin() + 1,
-                   {"--data", directory_.string(), "--connect-timeout", "20s"});
-  return run_belay(std::move(arguments), input);
+                   {directory, directory_.string(), "--connect-timeout", "20s"});
+  arguments.insert(arguments.begin(), program_);
+  return run_program(arguments, input);
 }
 
 std::vector<int> processes_with(const std::string& variable) {

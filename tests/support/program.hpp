@@ -27,7 +27,9 @@ void let_pass(std::chrono::milliseconds length);
 /// A node in a process of its own on one data directory.
 class node_process {
 public:
-  node_process(std::filesystem::path directory, std::vector<std::string> settings);
+  /// `program` is one with belay's command line.
+  node_process(std::filesystem::path directory, std::vector<std::string> settings,
+               std::string program = BELAY_PROGRAM);
   ~node_process();
   node_process(const node_process&) = delete;
   node_process& operator=(const node_process&) = delete;
@@ -47,6 +49,7 @@ public:
 private:
   std::filesystem::path directory_;
   std::vector<std::string> settings_;
+  std::string program_;
   int os_pid_ = -1;
 };
 
