@@ -716,6 +716,7 @@ TEST_CASE("model: every answer and the final state are the model's",
     }
     trial run{base};
     if (auto differs = run.run(steps)) {
+      WARN("seed " << seed + round << ": " << *differs << "\nlooking for fewer steps");
       const auto shortest = shrunk(steps, base);
       std::string list;
       constexpr std::size_t shown_max = 40;

@@ -102,9 +102,8 @@ bool model::waits_in_turn(process& x, const process& target) {
       if (reached.count(row) == 0 || one.state != process_state::waiting) {
         continue;
       }
-      for (const auto& until : one.wait->all) {
-        const auto* next = until.kind == wait_kind::child ? find(until.name) : nullptr;
-        more = (next != nullptr && reached.insert(next->row).second) || more;
+      for (const auto& id : one.wait->open) { // Those that ended may have lost their ids to others.
+        more = reached.insert(ids.at(id)).second || more;
       }
       if (is_closing(one)) {
         for (const auto* child : children_of(one)) {
