@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 
@@ -144,7 +145,12 @@ TEST_CASE_METHOD(node_fixture, "node: SIGTERM drains and a stopped node is said 
 
 TEST_CASE_METHOD(node_fixture, "wait and follow: go on when the node is killed and started again",
                  "[system][cli][s5-240][s5-389]") {
-  REQUIRE(node.ask({"start", "--id", "long", "exec", "--", "sleep", "1"}).code == 0);
+  const auto end = (scratch.path() / "end").string(); // The program ends once there is such a file.
+  REQUIRE(node
+            .ask({"start", "--id", "long", "exec", "--", "sh", "-c",
+                  "until [ -e '" + end + "' ]; do sleep 0.01; done"})
+            .code
+          == 0);
   auto waited = std::async(std::launch::async, [this] { return node.ask({"wait", "long"}); });
   auto followed = std::async(std::launch::async, [this] {
     return node.ask({"events", "--follow", "long"});
@@ -154,6 +160,7 @@ TEST_CASE_METHOD(node_fixture, "wait and follow: go on when the node is killed a
   }
   node.end(SIGKILL);
   node.start();
+  std::ofstream{end}.close();
   CHECK(waited.get().code == 0);
   const auto history = followed.get();
   CHECK(history.code == 0);
