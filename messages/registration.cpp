@@ -426,21 +426,23 @@ void add_optional(const registration& x, nlohmann::json& text) {
 } // namespace
 
 nlohmann::json to_json_value(const registration& x) {
-  nlohmann::json text{{"id", x.id},
-                      {"input", nlohmann::json::parse(x.input)},
-                      {"queue", x.queue},
-                      {"priority", x.priority},
-                      {"timeout_ms", x.timeout_ms},
-                      {"retry",
-                       {{"attempts", x.retry.attempts},
-                        {"backoff_ms", x.retry.backoff_ms},
-                        {"backoff_max_ms", x.retry.backoff_max_ms}}},
-                      {"rule", to_string(x.rule)},
-                      {"labels", nlohmann::json(x.labels)}};
+  // Member by member: a list in braces is built of copies, and each registering comes through here.
+  auto text = nlohmann::json::object();
+  text["id"] = x.id;
+  text["input"] = nlohmann::json::parse(x.input);
+  text["queue"] = x.queue;
+  text["priority"] = x.priority;
+  text["timeout_ms"] = x.timeout_ms;
+  text["rule"] = to_string(x.rule);
+  text["labels"] = x.labels;
+  auto& retry = text["retry"];
+  retry["attempts"] = x.retry.attempts;
+  retry["backoff_ms"] = x.retry.backoff_ms;
+  retry["backoff_max_ms"] = x.retry.backoff_max_ms;
   if (x.retry.factor_permille % 1'000 == 0) {
-    text["retry"]["factor"] = x.retry.factor_permille / 1'000;
+    retry["factor"] = x.retry.factor_permille / 1'000;
   } else {
-    text["retry"]["factor"] = x.retry.factor_permille / 1'000.0;
+    retry["factor"] = x.retry.factor_permille / 1'000.0;
   }
   add_optional(x, text);
   return text;
@@ -463,6 +465,9 @@ registration registration_from_canonical(std::string_view text) {
 }
 
 bool is_plain_text(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7F; })) {
+    return true;
+  }
   const auto quoted = nlohmann::json(std::string{text});
   try {
     static_cast<void>(quoted.dump()); // Throws on anything that is not UTF-8.

@@ -23,10 +23,14 @@ bool is_workflow_kind(std::string_view kind) {
 }
 
 std::string hash_hex(std::string_view canonical) {
+  // Looking the algorithm up by name takes longer than hashing a registration: it is kept, and
+  // never freed, for threads that still hash while the program ends.
+  static const auto* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int length = 0;
-  if (EVP_Digest(canonical.data(), canonical.size(), digest.data(), &length, EVP_sha256(), nullptr)
-      != 1) {
+  if (algorithm == nullptr
+      || EVP_Digest(canonical.data(), canonical.size(), digest.data(), &length, algorithm, nullptr)
+           != 1) {
     throw std::runtime_error{"SHA-256 is not available"};
   }
   constexpr std::string_view digits = "0123456789abcdef";

@@ -17,16 +17,17 @@ namespace belay {
 
 namespace {
 
-/// Returns "args.argv[0]" for valijson's path "<root>[argv][0]".
+/// Returns "args/argv/0" for valijson's path "<root>[argv][0]".
 std::string path_of(const std::string& root, const std::vector<std::string>& context) {
   auto path = root;
   for (const auto& step : context) {
     if (step == "<root>") {
       continue;
     }
-    const auto name = step.substr(1, step.size() - 2);
-    const auto index = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
-    path += index ? step : "." + name;
+    path += '/';
+    for (const char c : std::string_view{step}.substr(1, step.size() - 2)) {
+      path += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+    }
   }
   return path;
 }

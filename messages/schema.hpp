@@ -19,8 +19,8 @@ public:
   json_schema(json_schema&&) noexcept;
   json_schema& operator=(json_schema&&) noexcept;
 
-  /// Returns nothing when the value fits. The refusal (`bad_request`) names the place by its path
-  /// below `root`, as in "args.argv[0]".
+  /// Returns nothing when the value fits. The refusal (`bad_request`) names the place by its JSON
+  /// pointer (RFC 6901) below `root`, as in "args/argv/0".
   [[nodiscard]] std::optional<refusal>
   check(const std::string& root, const nlohmann::json& value) const;
 

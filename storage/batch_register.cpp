@@ -23,6 +23,12 @@ batch::may_register(const registration& x, const std::map<std::string_view, std:
   if (read_.tombstone(x.id)) {
     return read_.lookup(x.id).why();
   }
+  const auto& check = shared_.opts.check_new;
+  if (check && x.rule != recovery_rule::externally_owned) {
+    if (auto no = check(x)) {
+      return no;
+    }
+  }
   if (!x.parent.empty() && earlier.count(x.parent) == 0) {
     const auto parent = read_.lookup(x.parent);
     if (!parent) {

@@ -80,6 +80,9 @@ struct options {
   /// nothing, `apply` is refused.
   bool read_only = false;
   registration_limits registration;
+  /// Looks at the arguments of a process that is new; what it returns is why there is to be none.
+  /// May be empty. Not asked for an import, nor for what somebody outside is to complete.
+  std::function<std::optional<refusal>(const belay::registration&)> check_new;
   /// What the lock file says of the holder.
   std::string holder;
 };

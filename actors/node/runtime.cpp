@@ -55,7 +55,13 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
     throw std::invalid_argument{no->text};
   }
   auto& x = *impl_;
-  x.store = std::make_shared<storage::store>(options.store);
+  auto store_options = options.store;
+  if (options.tools) {
+    store_options.check_new = [tools = options.tools](const registration& item) {
+      return tools->check_input(item);
+    };
+  }
+  x.store = std::make_shared<storage::store>(store_options);
   x.config = std::make_unique<system_config>(options.publish);
   x.system = std::make_unique<caf::actor_system>(*x.config);
   node_setup setup;

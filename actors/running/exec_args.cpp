@@ -125,7 +125,7 @@ nlohmann::json exec_schema(const exec_options& options) {
 
 checked<exec_args> read_exec_args(const nlohmann::json& text, const exec_options& options) {
   exec_args x;
-  const auto bad = [](const std::string& what) { return refusal{ec::bad_request, "args." + what}; };
+  const auto bad = [](const std::string& what) { return refusal{ec::bad_request, "args/" + what}; };
   x.argv = text.at("argv").get<std::vector<std::string>>();
   x.cwd = text.value("cwd", "");
   x.env = text.value("env", std::map<std::string, std::string>{});
@@ -135,7 +135,7 @@ checked<exec_args> read_exec_args(const nlohmann::json& text, const exec_options
   x.capture_bytes = text.value("capture_bytes", options.capture_bytes_max);
   x.success_codes = text.value("success_codes", std::set<int>{0});
   if (x.argv.front().empty()) {
-    return bad("argv[0]: \"\" is not acceptable, expected a program");
+    return bad("argv/0: \"\" is not acceptable, expected a program");
   }
   for (const auto& word : x.argv) {
     if (has_nul(word)) {

@@ -227,9 +227,9 @@ TEST_CASE("toolbox: arguments are checked against the schema by path", "[actors]
     const auto no = box.check_args(name, args);
     return no ? no->text : std::string{};
   };
-  CHECK(text("sleep", {{"ms", "5"}}).find("args.ms: \"5\"") == 0);
+  CHECK(text("sleep", {{"ms", "5"}}).find("args/ms: \"5\"") == 0);
   CHECK(text("sleep", json::object()).find("ms") != std::string::npos);
-  CHECK(text("exec", {{"argv", {"a", 5}}}).find("args.argv[1]: 5") == 0);
+  CHECK(text("exec", {{"argv", {"a", 5}}}).find("args/argv/1: 5") == 0);
   CHECK(text("exec", {{"argv", {"a"}}, {"cmd", 1}}).find("cmd") != std::string::npos);
   CHECK_THROWS_AS(box.add({"echo", json::object(), {}}), std::invalid_argument);
   CHECK_THROWS_AS(box.add({"", json::object(), {}}), std::invalid_argument);

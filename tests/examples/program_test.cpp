@@ -118,14 +118,13 @@ TEST_CASE("album: cancelled while it waits, nothing is left of it",
   x.stop_and_check();
 }
 
-TEST_CASE("album: arguments that do not fit are a failure that names them",
-          "[examples][album][system]") {
+TEST_CASE("album: arguments that do not fit are refused by name", "[examples][album][system]") {
   running_example x{BELAY_ALBUM};
-  x.start("a", "album", {{"source", "/x"}, {"target", "/y"}, {"width", 1}});
-  const auto waited = x.node.ask({"wait", "a"});
-  CHECK(waited.code == 1);
-  CHECK(waited.out.find("bad_arguments") != std::string::npos);
-  CHECK(waited.out.find("width") != std::string::npos);
+  const auto no = x.node.ask({"start", "--id", "a", "album", "--args",
+                              R"({"source": "/x", "target": "/y", "width": 1})"});
+  CHECK(no.code == 2);
+  CHECK(no.err.find("args/width: 1 is not acceptable") != std::string::npos);
+  CHECK(x.node.ask({"get", "a"}).code == 2);
 }
 
 TEST_CASE("crawl: a thousand children, killed twice, and every hash right",

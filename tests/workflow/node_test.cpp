@@ -374,11 +374,19 @@ TEST_CASE("workflow: more children than allowed is a clear failure", "[workflow]
 
 TEST_CASE("workflow: bad input is told at once", "[workflow][node]") {
   testing::node node;
-  node.workflow("strict", booking, 1, json::parse(R"({"type": "object", "required": ["room"],
-                                "properties": {"room": {"type": "integer"}}})"));
-  node.start_workflow("s", "strict", {{"room", "seven"}});
-  node.run();
-  const auto ended = node.outcome_of("s");
+  const auto schema = json::parse(R"({"type": "object", "required": ["room"],
+                                      "properties": {"room": {"type": "integer"}}})");
+  node.workflow("strict", booking, 1, schema);
+  CHECK_THROWS_WITH(node.start_workflow("s", "strict", {{"room", "seven"}}),
+                    Catch::Contains("args/room") && Catch::Contains("\"seven\""));
+  CHECK(node.all().empty());
+  // What was registered where nobody knew the schema ends when it is to run.
+  testing::node later;
+  later.start_workflow("s", "strict", {{"room", "seven"}});
+  later.workflow("strict", booking, 1, schema);
+  later.crash();
+  later.run();
+  const auto ended = later.outcome_of("s");
   REQUIRE(ended);
   CHECK(ended->code == "bad_arguments");
   INFO(ended->message);
