@@ -57,9 +57,8 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   auto& x = *impl_;
   auto store_options = options.store;
   if (options.tools) {
-    store_options.check_new = [tools = options.tools](const registration& item) {
-      return tools->check_input(item);
-    };
+    store_options.check_new
+      = [tools = options.tools](const registration& item) { return tools->check_input(item); };
   }
   x.store = std::make_shared<storage::store>(store_options);
   x.config = std::make_unique<system_config>(options.publish);

@@ -116,7 +116,8 @@ struct node::impl {
     store_options.size_max_bytes = 1ULL << 30;
     store_options.free_min_bytes = 0;
     store_options.interruptions_max = options.interruptions_max;
-    store_options.check_new = [tools = tools](const registration& x) { return tools->check_input(x); };
+    store_options.check_new
+      = [tools = tools](const registration& x) { return tools->check_input(x); };
     store = std::make_shared<storage::store>(store_options);
     system = std::make_unique<deterministic_system>(options.seed == 0 ? 0 : options.seed + crashes);
     system->sched.clock().current_time += std::chrono::milliseconds{elapsed_ms};

@@ -20,23 +20,6 @@ std::string child_id(const engine_setup& parent, const journal_entry& x) {
   return text.size() > child_id_bytes_max ? "wf-" + hash_hex(text) : text;
 }
 
-/// As `validate`; it does not know workflows as input yet, so that everything else is checked with
-/// a tool call in its place.
-std::optional<refusal> check(registration x) {
-  if (const auto at = x.kind.find('@'); at != std::string::npos) {
-    x.kind.resize(at);
-    const json stand_in{{"type", "tool_call"}, {"tool", x.kind}, {"args", json::object()}};
-    const registration_limits limits;
-    if (x.input.size() > limits.input_bytes_max) {
-      return refusal{ec::bad_request, "input: " + std::to_string(x.input.size())
-                                        + " bytes is not acceptable, expected at most "
-                                        + std::to_string(limits.input_bytes_max)};
-    }
-    x.input = stand_in.dump();
-  }
-  return validate(x);
-}
-
 } // namespace
 
 operation_ptr core::make_child(std::string name, std::string kind, const json& input,
@@ -73,10 +56,10 @@ std::optional<outcome> core::refuse_child(const operation& x) const {
   if (children_ >= setup_.limits.children_max) {
     return make_failure(failure_class::resource_limit, "children_max",
                         "a workflow can start " + std::to_string(setup_.limits.children_max)
-                          + " children, no more",
+                          + " children, no more (workflow.children_max)",
                         false);
   }
-  auto no = check(x.to_start);
+  auto no = validate(x.to_start);
   if (!no && setup_.check_child) {
     no = setup_.check_child(x.to_start);
   }

@@ -8,11 +8,11 @@ namespace belay::workflows {
 namespace {
 
 std::string too_large(const std::string& what, std::size_t bytes, std::size_t bytes_max) {
-  const auto x
-    = make_failure(failure_class::resource_limit, "result_too_large",
-                   "the result of " + what + " has " + std::to_string(bytes)
-                     + " bytes as JSON text, at most " + std::to_string(bytes_max) + " are kept",
-                   false);
+  const auto x = make_failure(failure_class::resource_limit, "result_too_large",
+                              "the result of " + what + " has " + std::to_string(bytes)
+                                + " bytes as JSON text, at most " + std::to_string(bytes_max)
+                                + " are kept (workflow.result_max)",
+                              false);
   return to_json_value(x).dump();
 }
 

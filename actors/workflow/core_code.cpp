@@ -5,6 +5,13 @@
 
 namespace belay::workflows {
 
+namespace {
+
+/// Of a step, a signal, an attachment: it stands in every entry of its kind.
+constexpr std::size_t name_bytes_max = 256;
+
+} // namespace
+
 void core::check_in_code() const {
   if (in_step_) {
     throw std::logic_error{"the code of a step asked for an effect: only the workflow itself can"};
@@ -13,6 +20,12 @@ void core::check_in_code() const {
 
 operation_ptr core::make(effect_kind kind, std::string name, std::string hash) {
   check_in_code();
+  if (name.size() > name_bytes_max) {
+    throw failure{failure_class::invalid_request, "bad_name",
+                  "a name of " + std::to_string(name.size()) + " bytes, \"" + name.substr(0, 40)
+                    + "...\", is not acceptable, expected at most "
+                    + std::to_string(name_bytes_max)};
+  }
   auto x = std::make_shared<operation>();
   x->engine = this;
   x->entry.kind = kind;
@@ -41,7 +54,8 @@ core::entered core::enter(const operation_ptr& x) {
   }
   const auto no = make_failure(failure_class::resource_limit, "journal_full",
                                "no room for " + describe(x->entry) + ": the journal has "
-                                 + std::to_string(setup_.limits.journal_max) + " entries",
+                                 + std::to_string(setup_.limits.journal_max)
+                                 + " entries (workflow.journal_max)",
                                false);
   x->entry.result = to_json_value(no).dump();
   x->delivered = true;
@@ -149,7 +163,8 @@ void core::emit(std::string type, std::string payload) {
     throw failure{failure_class::resource_limit, "result_too_large",
                   "the payload of event \"" + type + "\" has " + std::to_string(payload.size())
                     + " bytes as JSON text, at most "
-                    + std::to_string(setup_.limits.result_bytes_max) + " are kept"};
+                    + std::to_string(setup_.limits.result_bytes_max)
+                    + " are kept (workflow.result_max)"};
   }
   const auto x = make(effect_kind::emit, std::move(type));
   if (immediate(x)) {

@@ -120,8 +120,8 @@ TEST_CASE("album: cancelled while it waits, nothing is left of it",
 
 TEST_CASE("album: arguments that do not fit are refused by name", "[examples][album][system]") {
   running_example x{BELAY_ALBUM};
-  const auto no = x.node.ask({"start", "--id", "a", "album", "--args",
-                              R"({"source": "/x", "target": "/y", "width": 1})"});
+  const auto no = x.node.ask(
+    {"start", "--id", "a", "album", "--args", R"({"source": "/x", "target": "/y", "width": 1})"});
   CHECK(no.code == 2);
   CHECK(no.err.find("args/width: 1 is not acceptable") != std::string::npos);
   CHECK(x.node.ask({"get", "a"}).code == 2);

@@ -150,7 +150,7 @@ TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the s
   const auto entry = json::parse(lines.out.substr(0, lines.out.find('\n')));
   CHECK(entry.at("kind") == "signal");
   CHECK(entry.at("name") == "go");
-  CHECK(entry.at("result") == json{{"n", {1, 2}}});
+  CHECK(entry.at("result").at("payload") == json{{"n", {1, 2}}});
   CHECK(node.ask({"journal", "nobody"}).code == 2);
 
   const auto said = (scratch.path() / "said").string();

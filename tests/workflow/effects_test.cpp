@@ -259,6 +259,20 @@ TEST_CASE("limits: a result that is too large is a failure instead", "[workflow]
   CHECK_THAT(ended->message, Contains("the workflow has 202 bytes"));
 }
 
+TEST_CASE("limits: a name that is too long is a failure that shows it", "[workflow][limits]") {
+  workflow_driver driver{[](workflow& wf, json args) -> task<json> {
+    const std::string name(args.at("bytes").get<std::size_t>(), 'n');
+    co_return co_await wf.step(name, [] { return 1; });
+  }};
+  driver.args = {{"bytes", 256}};
+  CHECK(driver.run()->value == "1");
+  workflow_driver long_name{driver.code};
+  long_name.args = {{"bytes", 257}};
+  const auto ended = long_name.run();
+  CHECK(ended->code == "bad_name");
+  CHECK(ended->message.find("257 bytes") != std::string::npos);
+}
+
 TEST_CASE("limits: a full journal is a failure", "[workflow][limits]") {
   workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
     for (auto i = 0; i < 20; ++i) {
