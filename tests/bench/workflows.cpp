@@ -159,7 +159,15 @@ void idle_figures(const std::filesystem::path& path) {
   const auto written = [&path] {
     return std::filesystem::last_write_time(path / "belay.mdb").time_since_epoch().count();
   };
-  const auto before = written();
+  // What a start writes (its owner's new incarnation) is over once nothing is written for a while.
+  auto before = written();
+  for (int quiet = 0; quiet < 10; ++quiet) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    if (written() != before) {
+      before = written();
+      quiet = 0;
+    }
+  }
   const auto used = processor_seconds();
   std::this_thread::sleep_for(idle);
   std::printf("idle for %d s: %.3f %% of one processor, data file written: %s\n",
