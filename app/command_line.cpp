@@ -13,7 +13,7 @@ namespace belay::app {
 
 namespace {
 
-constexpr const char* version_text = "belay 0.1.0 (registry protocol 3, store format 3)";
+constexpr const char* version_text = "belay 0.1.0 (registry protocol 4, store format 3)";
 
 exit_code run(const command_action& action) {
   try {
@@ -63,6 +63,7 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   add_snapshot_command(app, common, action);
   add_store_commands(app, common, action);
   add_workflow_commands(app, common, action);
+  add_cluster_commands(app, common, action);
   add_run_command(app, common, action);
   add_config_command(app, common, action);
   std::vector<std::string> names;

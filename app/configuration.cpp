@@ -232,6 +232,16 @@ void set_from_text(configuration& to, const std::string& name, const std::string
 }
 
 void check_together(const configuration& x) {
+  if (x.cluster_timeout < 2 * x.cluster_heartbeat_interval) {
+    throw bad_setting{"cluster.timeout: " + format_duration(x.cluster_timeout)
+                      + " is not acceptable, expected at least twice cluster.heartbeat_interval ("
+                      + format_duration(x.cluster_heartbeat_interval) + ")"};
+  }
+  if (x.cluster_reconnect_max < x.cluster_reconnect_min) {
+    throw bad_setting{"cluster.reconnect_max: " + format_duration(x.cluster_reconnect_max)
+                      + " is not acceptable, expected at least cluster.reconnect_min ("
+                      + format_duration(x.cluster_reconnect_min) + ")"};
+  }
   if (x.lease_ttl < 3 * x.lease_renew_interval) {
     throw bad_setting{"lease.ttl: " + format_duration(x.lease_ttl)
                       + " is not acceptable, expected at least three times lease.renew_interval ("

@@ -58,8 +58,15 @@ struct configuration {
   duration_ms lease_ttl = 30'000;
   duration_ms lease_renew_interval = 10'000;
 
+  duration_ms cluster_heartbeat_interval = 500;
+  duration_ms cluster_timeout = 5'000;
+  duration_ms cluster_link_grace = 0;
+  duration_ms cluster_reconnect_min = 50;
+  duration_ms cluster_reconnect_max = 2'000;
+
   std::int64_t worker_slots = 64;
   std::vector<std::string> worker_queues;
+  std::vector<std::string> worker_offer;
   duration_ms worker_cancel_grace = 10'000;
   std::int64_t worker_interruptions_max = 3;
   duration_ms worker_safety_sweep = 30'000;

@@ -90,7 +90,7 @@ checked<node_address> read_node_file(const std::filesystem::path& directory) {
   return node_address{text["address"].get<std::string>(), text["port"].get<std::uint16_t>()};
 }
 
-checked<node_address> parse_address(const std::string& text) {
+checked<node_address> parse_address(const std::string& text, const std::string& flag) {
   const auto colon = text.rfind(':');
   node_address result;
   if (colon != std::string::npos && colon > 0) {
@@ -102,7 +102,7 @@ checked<node_address> parse_address(const std::string& text) {
     }
   }
   return refusal{ec::bad_request,
-                 "--node: '" + text
+                 flag + ": '" + text
                    + "' is not an address, expected HOST:PORT as in 127.0.0.1:7400"};
 }
 

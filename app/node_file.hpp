@@ -29,7 +29,8 @@ void remove_node_file(const std::filesystem::path& directory);
 /// there.
 [[nodiscard]] checked<node_address> read_node_file(const std::filesystem::path& directory);
 
-/// Reads HOST:PORT. Refuses with `bad_request`.
-[[nodiscard]] checked<node_address> parse_address(const std::string& text);
+/// Reads HOST:PORT as given with `flag`. Refuses with `bad_request`.
+[[nodiscard]] checked<node_address>
+parse_address(const std::string& text, const std::string& flag = "--node");
 
 } // namespace belay::app

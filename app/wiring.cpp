@@ -73,6 +73,11 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.renew_interval_ms = settings.lease_renew_interval;
   x.slots = as<std::uint32_t>(settings.worker_slots);
   x.queues = settings.worker_queues;
+  x.offer = settings.worker_offer;
+  x.link = {settings.cluster_heartbeat_interval, settings.cluster_timeout};
+  x.link_grace_ms = settings.cluster_link_grace;
+  x.reconnect_min_ms = settings.cluster_reconnect_min;
+  x.reconnect_max_ms = settings.cluster_reconnect_max;
   x.cancel_grace_ms = settings.worker_cancel_grace;
   x.safety_sweep_ms = settings.worker_safety_sweep;
   x.store.journal_max = as<std::uint64_t>(settings.workflow_journal_max);

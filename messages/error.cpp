@@ -11,7 +11,7 @@ struct words {
   const char* sentence;
 };
 
-constexpr std::array<words, 19> table{{
+constexpr std::array<words, 21> table{{
   {"none", "nothing is wrong"},
   {"unknown_process", "no process has this id"},
   {"registration_conflict", "the id is taken by another registration"},
@@ -31,8 +31,10 @@ constexpr std::array<words, 19> table{{
   {"wrong_state", "the process is not in a state in which this can be done"},
   {"exhausted", "a number that only rises has reached its end"},
   {"unknown_observer", "the session does not observe this process"},
+  {"name_taken", "another worker that is connected has this name"},
+  {"unknown_node", "no node of the cluster has this name"},
 }};
-static_assert(table.size() == static_cast<std::size_t>(ec::unknown_observer) + 1);
+static_assert(table.size() == static_cast<std::size_t>(ec::unknown_node) + 1);
 
 const words& lookup(ec code) {
   static constexpr words unknown{"unknown", "a code of another version"};

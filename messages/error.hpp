@@ -50,6 +50,10 @@ enum class ec : std::uint8_t {
   exhausted = 17,
   /// The session does not observe this process.
   unknown_observer = 18,
+  /// Another worker that is connected has this name. Choose another, or wait until it is gone.
+  name_taken = 19,
+  /// No node of the cluster has this name.
+  unknown_node = 20,
 };
 
 /// Returns the stable name of a code, as in "unknown_process".

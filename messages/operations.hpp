@@ -104,9 +104,33 @@ typename Inspector::result_type inspect(Inspector& f, cancel_request& x) {
                             field("kill", x.kill));
 }
 
-/// Starts a new incarnation of an owner; its earlier leases are void. Answer: the `owner`.
+/// Starts a new incarnation of an owner; its earlier leases are void. With an incarnation: goes on
+/// as that one, or is refused with `lease_superseded` where it is not the last. Answer: the
+/// `owner`.
 struct enlist_request {
   std::string name;
+  std::uint64_t incarnation = 0;
+};
+
+/// A worker with free slots, see `grant_request`.
+struct claimant {
+  owner holder;
+  std::vector<std::string> kinds;
+  /// Empty: all.
+  std::vector<std::string> queues;
+  /// Rows that it can take now.
+  std::uint32_t max = 0;
+  /// All that it runs at once: its share.
+  std::uint32_t slots = 1;
+  /// Its place in the turn, see `grant_list`.
+  std::uint64_t turn = 0;
+};
+
+/// Claims rows for several workers, each in the proportion of its slots: row by row, in the order
+/// of the rows, for the one of those who can take it whose turn is lowest. Answer: `grant_list`.
+struct grant_request {
+  std::vector<claimant> claimants;
+  duration_ms ttl = 0;
 };
 
 /// Voids every lease of an owner's incarnation (`holder.incarnation` or older). Answer: `done`.
@@ -135,7 +159,7 @@ using operation
                  recover_request, park_request, observe_request, transfer_request,
                  forget_session_request, retarget_request, take_wakes_request, settle_wake_request,
                  external_ref_request, settle_request, abandon_request, requeue_request,
-                 again_request, prune_request, compact_request, journal_request>;
+                 again_request, prune_request, compact_request, journal_request, grant_request>;
 
 // -- answers ----------------------------------------------------------------------------------
 
@@ -201,6 +225,14 @@ typename Inspector::result_type inspect(Inspector& f, claimed_list& x) {
   return inspection::object(f, "claimed_list", inspection::field("items", x.items));
 }
 
+/// What each claimant of a `grant_request` is given.
+struct grant_list {
+  /// One for each claimant, in order.
+  std::vector<claimed_list> each;
+  /// Their places in the turn afterwards: a row moves a worker on by the inverse of its slots.
+  std::vector<std::uint64_t> turns;
+};
+
 /// What became of a `complete_request`. Sent: append, never reorder.
 enum class completion_status : std::uint8_t {
   /// The outcome is recorded.
@@ -262,7 +294,7 @@ typename Inspector::result_type inspect(Inspector& f, done& x) {
 
 using answer = std::variant<refusal, registered_list, claimed_list, lease, event, completion,
                             cancel_receipt, owner, done, park_receipt, session_report, wake_list,
-                            abandon_receipt, prune_report, journal_receipt>;
+                            abandon_receipt, prune_report, journal_receipt, grant_list>;
 
 /// How a process ended, as a waiter is told.
 struct outcome_view {

@@ -13,7 +13,7 @@
 namespace belay {
 
 /// What two programs must agree on to talk at all; compared in `hello`.
-inline constexpr std::uint32_t protocol_version = 3;
+inline constexpr std::uint32_t protocol_version = 4;
 
 /// Part of every interface: the actor's state as JSON text, see inspect_json.hpp.
 using observed_actor = caf::typed_actor<caf::replies_to<atom::snapshot>::with<std::string>>;
@@ -47,6 +47,8 @@ using process_actor = caf::typed_actor<
 
 /// LEASE KEEPER: renews one lease until told to exit, or until it is lost.
 using lease_keeper_actor = caf::typed_actor<
+  // The link to the registry is there again: renew now, whatever is still unanswered.
+  caf::reacts_to<atom::renew>,
   // INTERNAL: an alarm of the sweeper rang.
   caf::reacts_to<atom::alarm, std::uint32_t>>::extend_with<observed_actor>;
 
@@ -56,8 +58,11 @@ using sweeper_actor = caf::typed_actor<
   caf::reacts_to<atom::grant, claimed_list>,
   // Somebody asked for a process's end (row, fence of the lease it runs under, kill).
   caf::reacts_to<atom::cancel, row_id, fencing_token, bool>,
-  // The registry does not know this owner any more (it was restarted): enlist again.
+  // The registry can be reached, perhaps again: enlist.
   caf::reacts_to<atom::enlist>,
+  // The link to the registry is lost: what was offered is void, what runs goes on while its lease
+  // lasts.
+  caf::reacts_to<atom::lost, std::string>,
   // Sets an alarm for one actor of a slot (slot, for the keeper, tag, delay).
   caf::reacts_to<atom::alarm, std::uint64_t, bool, std::uint32_t, duration_ms>,
   // A process waits and gives its slot to others; it keeps its lease.
@@ -68,7 +73,9 @@ using sweeper_actor = caf::typed_actor<
   caf::reacts_to<atom::tick>,
   // Stops claiming, waits for what runs up to the given time, releases the rest. Answers how many
   // leases were released.
-  caf::replies_to<atom::drain, duration_ms>::with<done>>::extend_with<observed_actor>;
+  caf::replies_to<atom::drain, duration_ms>::with<done>,
+  // Claims again after a drain. Answers 1, or 0 where there was none.
+  caf::replies_to<atom::undrain>::with<done>>::extend_with<observed_actor>;
 
 /// REGISTRY: the only writer of the store. Every answer means "on disk".
 /// Any of them may be refused with `store_full` (new work only), `outcome_unknown`,
@@ -136,9 +143,12 @@ using registry_actor = caf::typed_actor<
   caf::replies_to<atom::prune, prune_request>::with<prune_report>,
   // Forgets old tombstones. Refuses with `bad_request`.
   caf::replies_to<atom::compact, compact_request>::with<done>,
-  // Enlists a sweeper under its owner name: a new incarnation, earlier leases of it are void. The
-  // registry monitors the actor, a sweeper; when it goes down its leases are void at once.
-  caf::replies_to<atom::enlist, std::string, caf::actor>::with<owner>,
+  // Enlists a sweeper under its owner name: a new incarnation, earlier leases of it are void; or,
+  // after its link was lost, the one it has. The registry monitors the actor, a sweeper; when it
+  // goes down its leases are void at once, or after `cluster.link_grace`. Refuses with
+  // `bad_request`, `name_taken`, `lease_superseded` (a later incarnation has been here: enlist with
+  // a new one).
+  caf::replies_to<atom::enlist, worker_card, caf::actor>::with<enlisted>,
   // A standing claim: the sweeper can take this many more rows of these kinds and queues. Answered
   // by grants, each in the transaction that made a row ready where that is possible.
   caf::reacts_to<atom::offer, owner, std::uint32_t, std::vector<std::string>,
@@ -147,6 +157,8 @@ using registry_actor = caf::typed_actor<
   caf::replies_to<atom::withdraw, owner>::with<done>,
   // The timekeeper's alarm or the safety sweep: ends expired leases, serves standing claims.
   caf::reacts_to<atom::sweep>,
+  // INTERNAL: the grace of an owner whose link was lost is over.
+  caf::reacts_to<atom::lost, owner>,
   // INTERNAL: commits the open batch.
   caf::reacts_to<atom::commit>>::extend_with<observed_actor>;
 
@@ -218,6 +230,55 @@ using timekeeper_actor = caf::typed_actor<
   // INTERNAL: the slow safety sweep.
   caf::reacts_to<atom::sweep>>::extend_with<observed_actor>;
 
+/// What the actors of a worker ask of the registry: it, or an uplink to it.
+using worker_registry
+  = caf::typed_actor<caf::replies_to<atom::enlist, worker_card, caf::actor>::with<enlisted>,
+                     caf::reacts_to<atom::offer, owner, std::uint32_t, std::vector<std::string>,
+                                    std::vector<std::string>>,
+                     caf::replies_to<atom::withdraw, owner>::with<done>,
+                     caf::replies_to<atom::renew, lease>::with<lease>,
+                     caf::replies_to<atom::release, lease, std::string>::with<done>,
+                     caf::replies_to<atom::release, lease>::with<done>,
+                     caf::replies_to<atom::park, park_request>::with<park_receipt>,
+                     caf::replies_to<atom::journal, journal_request>::with<journal_receipt>,
+                     caf::replies_to<atom::append, append_request>::with<event>,
+                     caf::replies_to<atom::complete, lease, outcome>::with<completion>>;
+
+/// What they ask of a reader.
+using worker_reader = caf::typed_actor<
+  caf::replies_to<atom::journal, process_id, std::uint64_t, std::uint32_t>::with<journal_page>>;
+
+/// What they ask of the watcher.
+using worker_watcher = caf::typed_actor<
+  caf::replies_to<atom::wait, process_id, duration_ms>::with<outcome_view>,
+  caf::replies_to<atom::signal, process_id, std::string, std::uint64_t, duration_ms>::with<event>>;
+
+/// UPLINK: stands for the registry node in a worker node. Connects, and connects again; while there
+/// is no link it refuses with `shutting_down`, and what the lost link has left unanswered with
+/// `outcome_unknown`.
+using uplink_actor
+  = worker_registry::extend_with<worker_reader>::extend_with<worker_watcher>::extend<
+    // At start: the sweeper that is to be told.
+    caf::reacts_to<atom::connect, caf::actor>,
+    // INTERNAL: try to connect.
+    caf::reacts_to<atom::connect>,
+    // INTERNAL: compare clocks.
+    caf::reacts_to<atom::tick>>::extend_with<observed_actor>;
+
+/// MEMBERSHIP: which workers are here.
+using membership_actor = caf::typed_actor<
+  // From the registry: a worker has enlisted.
+  caf::reacts_to<atom::enlist, node_info, caf::actor>,
+  // Who is here, each asked for its state; who does not answer within a second is "silent".
+  caf::replies_to<atom::nodes>::with<node_list>,
+  // The kinds that connected workers offer, sorted.
+  caf::replies_to<atom::offer>::with<std::vector<std::string>>,
+  // Drains a worker: no new rows, what runs gets the given time (ms), the rest is given back.
+  // Answers how many were. Refuses with `unknown_node`, `shutting_down`.
+  caf::replies_to<atom::drain, std::string, duration_ms>::with<done>,
+  // Lets it claim again. Refuses as above.
+  caf::replies_to<atom::undrain, std::string>::with<done>>::extend_with<observed_actor>;
+
 /// What a client is given to begin with.
 struct welcome {
   std::uint32_t version = protocol_version;
@@ -226,15 +287,19 @@ struct welcome {
   registry_actor registry;
   reader_actor reader;
   watcher_actor watcher;
+  membership_actor membership;
   /// Most registrations in one message.
   std::uint32_t batch_max = 0;
-  /// The tools that the node runs.
+  /// The kinds that connected workers run.
   std::vector<std::string> tools;
+  /// The registry's time, in milliseconds since 1970.
+  timestamp_ms now = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, welcome& x) {
-  return f(x.version, x.node, x.registry, x.reader, x.watcher, x.batch_max, x.tools);
+  return f(x.version, x.node, x.registry, x.reader, x.watcher, x.membership, x.batch_max, x.tools,
+           x.now);
 }
 
 /// NODE: supervises all of the above; the one actor that is published.

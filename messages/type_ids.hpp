@@ -2,6 +2,7 @@
 // numbers on the wire.
 #pragma once
 
+#include "messages/membership.hpp"
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
 
@@ -132,5 +133,11 @@ CAF_BEGIN_TYPE_ID_BLOCK(belay_messages, caf::first_custom_type_id)
   CAF_ADD_ATOM(belay_messages, belay::atom, session, "session")
   CAF_ADD_TYPE_ID(belay_messages, (belay::session_query))
   CAF_ADD_TYPE_ID(belay_messages, (belay::session_snapshot))
+  CAF_ADD_ATOM(belay_messages, belay::atom, nodes, "nodes")
+  CAF_ADD_ATOM(belay_messages, belay::atom, undrain, "undrain")
+  CAF_ADD_TYPE_ID(belay_messages, (belay::worker_card))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::enlisted))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::node_info))
+  CAF_ADD_TYPE_ID(belay_messages, (belay::node_list))
 
 CAF_END_TYPE_ID_BLOCK(belay_messages)

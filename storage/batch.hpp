@@ -48,6 +48,7 @@ private:
   // _upkeep, _prune, _journal.
   answer run(const register_request& x);
   answer run(const claim_request& x);
+  answer run(const grant_request& x);
   answer run(const renew_request& x);
   answer run(const release_request& x);
   answer run(const append_request& x);
@@ -92,8 +93,12 @@ private:
   [[nodiscard]] std::optional<refusal>
   may_register(const registration& x, const std::map<std::string_view, std::size_t>& earlier);
   registered insert(const registration& x);
-  [[nodiscard]] bool
-  claim_one(const claim_request& x, name_id owner, const ready_place& place, claimed& out);
+  struct taker;
+  grant_list grant(const grant_request& x);
+  /// Whether a later incarnation of the owner has been here.
+  [[nodiscard]] std::optional<refusal> superseded(const owner& x) const;
+  [[nodiscard]] bool claim_one(const owner& holder, name_id owner, duration_ms ttl,
+                               const ready_place& place, claimed& out);
   void lose(row_id row, const lease_record& held, const std::string& reason);
   std::uint64_t
   lose_all(const std::function<bool(const lease_record&)>& which, const std::string& reason);

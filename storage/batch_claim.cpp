@@ -1,4 +1,5 @@
-// Claiming and what keeps or loses a lease: claim, renew, release, enlist, void, expire, recover.
+// Claiming and what keeps or loses a lease: claim, grant, renew, release, enlist, void, expire,
+// recover.
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
 
@@ -54,6 +55,9 @@ private:
   std::optional<ready_place> place_;
 };
 
+/// How far a row moves a worker with one slot on in the turn; one with eight moves an eighth of it.
+constexpr std::uint64_t turn_length = 1U << 24U;
+
 bool comes_later(const ready_place& a, const ready_place& b) {
   if (a.priority != b.priority) {
     return a.priority < b.priority;
@@ -63,70 +67,134 @@ bool comes_later(const ready_place& a, const ready_place& b) {
 
 } // namespace
 
-answer batch::run(const claim_request& x) {
-  if (const auto id = read_.find_name(name_kind::owner, x.holder.name)) {
+/// Somebody who can take rows, while they are handed out.
+struct batch::taker {
+  const claimant& who;
+  grant_list& out;
+  std::size_t index;
+  std::set<name_id> kinds;
+  std::set<name_id> queues;
+  /// Interned with the first row: a worker that gets none leaves no trace.
+  std::optional<name_id> holder;
+
+  [[nodiscard]] bool takes(const ready_place& group) const {
+    return kinds.count(group.kind) != 0 && (who.queues.empty() || queues.count(group.queue) != 0);
+  }
+  [[nodiscard]] bool has_room() const {
+    return out.each[index].items.size() < who.max;
+  }
+  [[nodiscard]] std::uint64_t& turn() const {
+    return out.turns[index];
+  }
+};
+
+std::optional<refusal> batch::superseded(const owner& x) const {
+  if (const auto id = read_.find_name(name_kind::owner, x.name)) {
     const auto stored = txn_.get(tables_.owner, row_key(row_id{*id}));
-    if (stored && decode_number(*stored, "owner") > x.holder.incarnation) {
+    if (stored && decode_number(*stored, "owner") > x.incarnation) {
       return refusal{ec::lease_superseded,
-                     "the owner '" + x.holder.name
+                     "the owner '" + x.name
                        + "' has started anew; this incarnation claims nothing"};
     }
   }
-  std::set<name_id> kinds;
-  for (const auto& kind : x.kinds) {
-    if (const auto id = read_.find_name(name_kind::kind, kind)) {
-      kinds.insert(*id);
-    }
+  return std::nullopt;
+}
+
+answer batch::run(const claim_request& x) {
+  if (auto no = superseded(x.holder)) {
+    return *no;
   }
-  std::set<name_id> queues;
-  for (const auto& queue : x.queues) {
-    if (const auto id = read_.find_name(name_kind::queue, queue)) {
-      queues.insert(*id);
+  auto granted = grant({{claimant{x.holder, x.kinds, x.queues, x.max}}, x.ttl});
+  return std::move(granted.each.front());
+}
+
+answer batch::run(const grant_request& x) {
+  return grant(x);
+}
+
+grant_list batch::grant(const grant_request& x) {
+  grant_list result;
+  result.each.resize(x.claimants.size());
+  std::vector<taker> takers;
+  const auto ids = [this](name_kind what, const std::vector<std::string>& names) {
+    std::set<name_id> found;
+    for (const auto& one : names) {
+      if (const auto id = read_.find_name(what, one)) {
+        found.insert(*id);
+      }
+    }
+    return found;
+  };
+  for (std::size_t i = 0; i < x.claimants.size(); ++i) {
+    const auto& who = x.claimants[i];
+    result.turns.push_back(who.turn);
+    if (!superseded(who.holder)) {
+      takers.push_back({who, result, i, ids(name_kind::kind, who.kinds),
+                        ids(name_kind::queue, who.queues), std::nullopt});
     }
   }
   // Hop over the groups that have rows: kinds nobody here can run cost one seek each, not a scan.
-  std::vector<std::unique_ptr<due_rows>> groups;
+  struct group {
+    due_rows rows;
+    std::vector<taker*> takers;
+  };
+  std::vector<std::unique_ptr<group>> groups;
   {
     cursor all{txn_, tables_.ready};
-    auto found = all.first();
-    while (found && !kinds.empty()) {
+    auto found = !takers.empty() && all.first();
+    while (found) {
       const auto here = decode_ready(all.key());
-      if (kinds.count(here.kind) != 0 && (x.queues.empty() || queues.count(here.queue) != 0)) {
-        groups.push_back(
-          std::make_unique<due_rows>(txn_, tables_.ready, here.queue, here.kind, context_.now));
+      std::vector<taker*> who;
+      for (auto& one : takers) {
+        if (one.takes(here)) {
+          who.push_back(&one);
+        }
+      }
+      if (!who.empty()) {
+        groups.emplace_back(new group{
+          due_rows{txn_, tables_.ready, here.queue, here.kind, context_.now}, std::move(who)});
       }
       found = all.seek(encode(ready_place{here.queue, here.kind + 1, 0x7FFFFFFF, 0, row_id{0}}));
     }
   }
-  const auto later
-    = [](const due_rows* a, const due_rows* b) { return comes_later(*a->place(), *b->place()); };
-  std::priority_queue<due_rows*, std::vector<due_rows*>, decltype(later)> order{later};
-  for (const auto& group : groups) {
-    if (group->place()) {
-      order.push(group.get());
+  const auto later = [](const group* a, const group* b) {
+    return comes_later(*a->rows.place(), *b->rows.place());
+  };
+  std::priority_queue<group*, std::vector<group*>, decltype(later)> order{later};
+  for (const auto& one : groups) {
+    if (one->rows.place()) {
+      order.push(one.get());
     }
   }
-  claimed_list result;
-  std::optional<name_id> holder;
-  while (!order.empty() && result.items.size() < x.max) {
-    auto* group = order.top();
+  while (!order.empty()) {
+    auto* from = order.top();
     order.pop();
-    if (!holder) {
-      holder = intern(name_kind::owner, x.holder.name);
+    taker* next = nullptr;
+    for (auto* one : from->takers) {
+      if (one->has_room() && (next == nullptr || one->turn() < next->turn())) {
+        next = one;
+      }
+    }
+    if (next == nullptr) {
+      continue; // Nobody has room for this group any more.
+    }
+    if (!next->holder) {
+      next->holder = intern(name_kind::owner, next->who.holder.name);
     }
     claimed row;
-    if (claim_one(x, *holder, *group->place(), row)) {
-      result.items.push_back(std::move(row));
+    if (claim_one(next->who.holder, *next->holder, x.ttl, *from->rows.place(), row)) {
+      result.each[next->index].items.push_back(std::move(row));
+      next->turn() += turn_length / std::max<std::uint32_t>(next->who.slots, 1);
     }
-    group->advance();
-    if (group->place()) {
-      order.push(group);
+    from->rows.advance();
+    if (from->rows.place()) {
+      order.push(from);
     }
   }
   return result;
 }
 
-bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& place,
+bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const ready_place& place,
                       claimed& out) {
   auto state = load(place.row);
   auto& head = state.head;
@@ -158,19 +226,19 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
   if (head.started_at == 0) {
     head.started_at = context_.now;
     head.first_owner = owner;
-    head.first_incarnation = x.holder.incarnation;
+    head.first_incarnation = holder.incarnation;
     head.first_fence = *fence;
   }
   const lease_record granted{owner,
-                             x.holder.incarnation,
+                             holder.incarnation,
                              {context_.random(), context_.random()},
                              head.fence,
                              context_.now,
-                             context_.now + x.ttl,
-                             context_.now + x.ttl};
+                             context_.now + ttl,
+                             context_.now + ttl};
   auto body = read_.body(place.row);
-  out.held = {place.row,  std::move(body.id), x.holder,          granted.token,
-              head.fence, granted.claimed_at, granted.expires_at};
+  out.held = {place.row,          std::move(body.id), holder, granted.token, head.fence,
+              granted.claimed_at, granted.expires_at};
   out.registration_json = read_.text(body.registration);
   out.attempt = head.attempt;
   out.interruptions = head.interruptions;
@@ -184,8 +252,8 @@ bool batch::claim_one(const claim_request& x, name_id owner, const ready_place& 
   add_event(state, event_types::started,
             "{\"attempt\":" + std::to_string(head.attempt)
               + ",\"fence\":" + std::to_string(static_cast<std::uint64_t>(head.fence))
-              + ",\"incarnation\":" + std::to_string(x.holder.incarnation)
-              + ",\"owner\":" + json_quote(x.holder.name) + (resumed ? ",\"resumed\":true}" : "}"));
+              + ",\"incarnation\":" + std::to_string(holder.incarnation)
+              + ",\"owner\":" + json_quote(holder.name) + (resumed ? ",\"resumed\":true}" : "}"));
   save(state);
   return true;
 }
@@ -294,6 +362,15 @@ answer batch::run(const enlist_request& x) {
   if (x.name.empty() || x.name.size() > owner_bytes_max) {
     return refusal{ec::bad_request, "owner: " + json_quote(x.name.substr(0, 80))
                                       + " is not acceptable, expected 1 to 128 bytes"};
+  }
+  if (x.incarnation != 0) {
+    const auto known = read_.find_name(name_kind::owner, x.name);
+    const auto last = known ? txn_.get(tables_.owner, row_key(row_id{*known})) : std::nullopt;
+    if (last && decode_number(*last, "owner") == x.incarnation) {
+      return owner{x.name, x.incarnation};
+    }
+    return refusal{ec::lease_superseded, "incarnation " + std::to_string(x.incarnation)
+                                           + " of the owner '" + x.name + "' is not the last one"};
   }
   const auto id = intern(name_kind::owner, x.name);
   const auto stored = txn_.get(tables_.owner, row_key(row_id{id}));

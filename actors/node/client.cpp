@@ -116,6 +116,19 @@ checked<outcome_view> client::wait(const process_id& id, duration_ms timeout) {
   }
 }
 
+checked<node_list> client::nodes() {
+  return impl_->ask<node_list>(impl_->node.membership, operation_deadline, atom::nodes_v);
+}
+
+checked<done> client::drain(const std::string& node, duration_ms length) {
+  return impl_->ask<done>(impl_->node.membership, operation_deadline + milliseconds{length},
+                          atom::drain_v, node, length);
+}
+
+checked<done> client::undrain(const std::string& node) {
+  return impl_->ask<done>(impl_->node.membership, operation_deadline, atom::undrain_v, node);
+}
+
 checked<process_view> client::get(const process_id& id) {
   return impl_->ask<process_view>(impl_->node.reader, operation_deadline, atom::get_v, id);
 }

@@ -3,6 +3,7 @@
 // Free of CAF. Concurrency: one thread at a time.
 #pragma once
 
+#include "messages/membership.hpp"
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
 
@@ -75,6 +76,14 @@ public:
   [[nodiscard]] checked<done> compact_tombstones(const compact_request& request);
   /// A full scan of the live store.
   [[nodiscard]] checked<check_report> check();
+
+  /// Who is in the cluster. A worker that does not answer within a second is "silent".
+  [[nodiscard]] checked<node_list> nodes();
+  /// Drains a worker: no new rows, what runs gets `length`, the rest is given back; `done` says how
+  /// many. Refuses with `unknown_node`.
+  [[nodiscard]] checked<done> drain(const std::string& node, duration_ms length);
+  /// Lets it claim again; 0 where it was not drained.
+  [[nodiscard]] checked<done> undrain(const std::string& node);
 
   [[nodiscard]] std::uint32_t batch_max() const;
   [[nodiscard]] const std::string& node_name() const;

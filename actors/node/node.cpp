@@ -1,5 +1,6 @@
 #include "actors/node/node.hpp"
 
+#include "actors/cluster/membership.hpp"
 #include "actors/faults.hpp"
 #include "actors/registry/reader.hpp"
 #include "actors/registry/timekeeper.hpp"
@@ -13,12 +14,20 @@ namespace {
 constexpr const char* component = "node";
 /// What a drain may take beyond its own timeout: the explicit releases.
 constexpr duration_ms drain_margin_ms = 15'000;
+constexpr std::chrono::seconds membership_deadline{2};
 
 } // namespace
 
 void node_state::start(pointer self, node_setup setup) {
   self_ = self;
   setup_ = std::move(setup);
+  auto& card = setup_.worker.card;
+  card.name = setup_.name;
+  if (card.run == 0) {
+    card.run = setup_.random() | 1U; // 0 would be none.
+  }
+  setup_.registry.local_owner = setup_.name;
+  setup_.registry.local_run = card.run;
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg& x) {
     for (const auto& child : children_) {
@@ -26,42 +35,81 @@ void node_state::start(pointer self, node_setup setup) {
     }
     self_->quit(x.reason);
   });
-  watcher_ = self->spawn(watcher, setup_.store, setup_.clock, setup_.watch);
-  timekeeper_ = self->spawn(timekeeper, setup_.safety_sweep_ms);
-  registry_links links{setup_.store, setup_.clock,    setup_.random,   watcher_,
-                       timekeeper_,  setup_.on_fault, setup_.at_commit};
-  registry_ = setup_.detach_registry
-                ? self->spawn<caf::detached>(registry, std::move(links), setup_.registry)
-                : self->spawn(registry, std::move(links), setup_.registry);
-  self->send(timekeeper_, atom::connect_v, caf::actor_cast<caf::actor>(registry_));
-  for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
-    readers_.push_back(self->spawn(reader, setup_.store, setup_.clock));
+  if (setup_.uplink.dial) {
+    start_worker();
+  } else {
+    start_registry();
   }
-  worker_links worker{registry_,
-                      readers_.front(),
-                      watcher_,
-                      {},
-                      setup_.tools,
-                      setup_.run_code,
-                      [clock = setup_.clock] { return clock->now(); }};
-  sweeper_ = self->spawn(sweeper, std::move(worker), setup_.worker);
-  adopt(caf::actor_cast<caf::actor>(sweeper_));
-  adopt(caf::actor_cast<caf::actor>(timekeeper_));
-  adopt(caf::actor_cast<caf::actor>(watcher_));
-  for (const auto& x : readers_) {
-    adopt(caf::actor_cast<caf::actor>(x));
-  }
-  adopt(caf::actor_cast<caf::actor>(registry_));
 }
 
-void node_state::adopt(const caf::actor& child) {
+void node_state::start_registry() {
+  watcher_ = self_->spawn(watcher, setup_.store, setup_.clock, setup_.watch);
+  timekeeper_ = self_->spawn(timekeeper, setup_.safety_sweep_ms);
+  node_info own;
+  own.name = setup_.name;
+  own.role = setup_.works ? "registry+worker" : "registry";
+  own.state = "connected";
+  own.connected_at = setup_.clock->now();
+  if (setup_.works) {
+    own.kinds = setup_.worker.offer.empty() ? setup_.tools->names() : setup_.worker.offer;
+  }
+  own.version = program_version;
+  own.place = setup_.worker.card.place;
+  membership_ = self_->spawn(membership, std::move(own));
+  registry_links links{setup_.store, setup_.clock, setup_.random,   watcher_,
+                       timekeeper_,  membership_,  setup_.on_fault, setup_.at_commit};
+  registry_ = setup_.detach_registry
+                ? self_->spawn<caf::detached>(registry, std::move(links), setup_.registry)
+                : self_->spawn(registry, std::move(links), setup_.registry);
+  self_->send(timekeeper_, atom::connect_v, caf::actor_cast<caf::actor>(registry_));
+  for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
+    readers_.push_back(self_->spawn(reader, setup_.store, setup_.clock));
+  }
+  if (setup_.works) {
+    worker_links worker{registry_,
+                        readers_.front(),
+                        watcher_,
+                        {},
+                        setup_.tools,
+                        setup_.run_code,
+                        [clock = setup_.clock] { return clock->now(); }};
+    sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
+    self_->send(sweeper_, atom::enlist_v);
+    adopt(sweeper_);
+  }
+  adopt(timekeeper_);
+  adopt(membership_);
+  adopt(watcher_);
+  for (const auto& x : readers_) {
+    adopt(x);
+  }
+  adopt(registry_);
+}
+
+void node_state::start_worker() {
+  const auto clock = setup_.uplink.clock;
+  uplink_ = self_->spawn(uplink, setup_.uplink);
+  worker_links worker{
+    uplink_, uplink_, uplink_, {}, setup_.tools, setup_.run_code, [clock] { return clock->now(); }};
+  sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
+  self_->send(uplink_, atom::connect_v, caf::actor_cast<caf::actor>(sweeper_));
+  adopt(sweeper_);
+  adopt(uplink_);
+}
+
+template <class Handle>
+void node_state::adopt(const Handle& child) {
   self_->monitor(child);
-  children_.push_back(child);
+  children_.push_back(caf::actor_cast<caf::actor>(child));
 }
 
 caf::result<welcome> node_state::hello(std::uint32_t version, const std::string& client) {
   if (draining_ || stopping_) {
     return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+  }
+  if (!registry_) {
+    return caf::make_error(ec::bad_request, "'" + setup_.name + "' is a worker of the registry at "
+                                              + setup_.uplink.where + "; ask there");
   }
   if (version != protocol_version) {
     return caf::make_error(ec::protocol_mismatch,
@@ -75,9 +123,18 @@ caf::result<welcome> node_state::hello(std::uint32_t version, const std::string&
   x.registry = registry_;
   x.reader = readers_.at(next_reader_++ % readers_.size());
   x.watcher = watcher_;
+  x.membership = membership_;
   x.batch_max = static_cast<std::uint32_t>(setup_.registry.register_max);
-  x.tools = setup_.tools->names();
-  return x;
+  x.now = setup_.clock->now();
+  auto promise = self_->make_response_promise<welcome>();
+  self_->request(membership_, membership_deadline, atom::offer_v)
+    .then(
+      [x, promise](std::vector<std::string>& kinds) mutable {
+        x.tools = std::move(kinds);
+        promise.deliver(std::move(x));
+      },
+      [promise](const caf::error& why) mutable { promise.deliver(why); });
+  return promise;
 }
 
 caf::result<done> node_state::stop(bool drain) {
@@ -87,6 +144,10 @@ caf::result<done> node_state::stop(bool drain) {
     return promise;
   }
   if (!drain) {
+    begin_stop();
+    return promise;
+  }
+  if (!sweeper_) {
     begin_stop();
     return promise;
   }
@@ -127,6 +188,8 @@ void node_state::stop_next() {
   watcher_ = nullptr;
   timekeeper_ = nullptr;
   registry_ = nullptr;
+  membership_ = nullptr;
+  uplink_ = nullptr;
   sweeper_ = nullptr;
   readers_.clear();
   self_->quit(caf::exit_reason::user_shutdown);

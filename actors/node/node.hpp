@@ -1,6 +1,7 @@
 // The node: spawns the actors of one node in order, supervises them, stops them in order.
 #pragma once
 
+#include "actors/cluster/uplink.hpp"
 #include "actors/registry/registry.hpp"
 #include "actors/registry/watcher.hpp"
 #include "actors/running/tool.hpp"
@@ -17,6 +18,7 @@ namespace belay::actors {
 
 struct node_setup {
   std::string name = "local";
+  /// None in a worker node.
   std::shared_ptr<storage::store> store;
   std::shared_ptr<const registry_clock> clock;
   std::function<std::uint64_t()> random;
@@ -28,6 +30,10 @@ struct node_setup {
   registry_policy registry;
   worker_policy worker;
   watch_policy watch;
+  /// Whether it runs processes itself.
+  bool works = true;
+  /// Of a worker node: where its registry is. `dial` is empty in a registry node.
+  uplink_setup uplink;
   std::size_t readers = 2;
   duration_ms safety_sweep_ms = 30'000;
   duration_ms drain_timeout_ms = 30'000;
@@ -38,9 +44,10 @@ struct node_setup {
   std::function<void(const std::string&)> on_fault;
 };
 
-/// What the NODE does. Start order: watcher, timekeeper, registry, readers, sweeper. Stop order:
-/// the sweeper (drained when asked), then timekeeper, watcher, readers, and last the registry,
-/// which first commits and answers all that reached it.
+/// What the NODE does. Start order: watcher, timekeeper, membership, registry, readers, sweeper.
+/// Stop order: the sweeper (drained when asked), then timekeeper, membership, watcher, readers, and
+/// last the registry, which first commits and answers all that reached it. A worker node has an
+/// uplink and a sweeper only.
 class node_state {
 public:
   static constexpr const char* name = "node";
@@ -52,7 +59,10 @@ public:
   [[nodiscard]] std::string snapshot() const;
 
 private:
-  void adopt(const caf::actor& child);
+  void start_registry();
+  void start_worker();
+  template <class Handle>
+  void adopt(const Handle& child);
   void down(const caf::down_msg& x);
   void begin_stop();
   void stop_next();
@@ -61,7 +71,9 @@ private:
   node_setup setup_;
   watcher_actor watcher_;
   timekeeper_actor timekeeper_;
+  membership_actor membership_;
   registry_actor registry_;
+  uplink_actor uplink_;
   std::vector<reader_actor> readers_;
   sweeper_actor sweeper_;
   std::size_t next_reader_ = 0;

@@ -3,10 +3,14 @@
 #include "actors/log.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
+#include "messages/wire_error.hpp"
 
+#include <array>
 #include <caf/io/middleman.hpp>
+#include <climits>
 #include <cstdlib>
 #include <openssl/rand.h>
+#include <unistd.h>
 
 namespace belay::actors {
 
@@ -16,6 +20,8 @@ namespace {
 constexpr int fault_exit_code = 74;
 
 constexpr std::chrono::seconds handshake_deadline{10};
+/// One try to reach a registry.
+constexpr std::chrono::seconds connect_deadline{5};
 
 std::uint64_t random_bits() {
   std::uint64_t bits = 0;
@@ -32,6 +38,61 @@ void end_program(const std::string& why) {
              "again; nothing that was acknowledged is lost");
   log::flush();
   std::_Exit(fault_exit_code);
+}
+
+/// EX_UNAVAILABLE of sysexits.h: the command line's word for "no node reached".
+constexpr int unreachable_exit_code = 69;
+
+void end_worker(const std::string& why) {
+  log::error("node", "node.fault", {{"why", why}},
+             "this worker cannot go on; its leases end, and others run what it ran");
+  log::flush();
+  std::_Exit(unreachable_exit_code);
+}
+
+/// Host and process id, for people.
+std::string here() {
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  gethostname(host.data(), host.size() - 1);
+  return std::string{host.data()} + ":" + std::to_string(getpid());
+}
+
+std::shared_ptr<storage::store> open_store(const runtime_options& options) {
+  auto x = options.store;
+  if (options.tools && options.works) {
+    x.check_new
+      = [tools = options.tools](const registration& item) { return tools->check_input(item); };
+  }
+  return std::make_shared<storage::store>(x);
+}
+
+uplink_setup make_uplink(const runtime_options& options, caf::actor_system& system) {
+  uplink_setup x;
+  x.name = options.name;
+  x.where = options.join_host + ":" + std::to_string(options.join_port);
+  x.clock = std::make_shared<remote_clock>(system_time().steady);
+  x.random = random_bits;
+  x.pause_min_ms = options.reconnect_min_ms;
+  x.pause_max_ms = options.reconnect_max_ms;
+  x.on_fault = options.on_fault ? options.on_fault : end_worker;
+  x.dial
+    = [&system, host = options.join_host, port = options.join_port](
+        uplink_setup::pointer self, uplink_setup::reached reached, uplink_setup::failed failed) {
+        self
+          ->request(system.middleman().actor_handle(), connect_deadline, caf::connect_atom_v, host,
+                    port)
+          .then(
+            [reached, failed](const caf::node_id&, caf::strong_actor_ptr& found,
+                              const std::set<std::string>&) {
+              if (found) {
+                reached(caf::actor_cast<node_actor>(found));
+              } else {
+                failed({ec::shutting_down, "nothing is published there"});
+              }
+            },
+            [failed](const caf::error& why) { failed(to_refusal(why)); });
+      };
+  return x;
 }
 
 } // namespace
@@ -55,20 +116,23 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
     throw std::invalid_argument{no->text};
   }
   auto& x = *impl_;
-  auto store_options = options.store;
-  if (options.tools) {
-    store_options.check_new
-      = [tools = options.tools](const registration& item) { return tools->check_input(item); };
+  const auto joins = !options.join_host.empty();
+  if (!joins) {
+    x.store = open_store(options);
   }
-  x.store = std::make_shared<storage::store>(store_options);
-  x.config = std::make_unique<system_config>(options.publish);
+  x.config = std::make_unique<system_config>(options.publish || joins, 0, options.link);
   x.system = std::make_unique<caf::actor_system>(*x.config);
   node_setup setup;
   setup.name = options.name;
-  setup.store = x.store;
-  setup.clock = std::make_shared<const registry_clock>(system_time(), x.store->last_time());
+  setup.works = options.works || joins;
   setup.random = random_bits;
   setup.tools = options.tools;
+  if (joins) {
+    setup.uplink = make_uplink(options, *x.system);
+  } else {
+    setup.store = x.store;
+    setup.clock = std::make_shared<const registry_clock>(system_time(), x.store->last_time());
+  }
   x.workflow_threads = std::make_unique<running::work_pool>(options.workflow_threads);
   setup.run_code
     = [pool = x.workflow_threads.get()](const process_id& id, std::function<void()> code) {
@@ -80,26 +144,30 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   };
-  setup.registry
-    = {options.batch_ops_max, options.batch_bytes_max, options.register_max, options.ttl_ms,
-       options.name,          options.retention};
-  setup.worker = {options.name,
-                  options.slots,
-                  options.queues,
-                  options.cancel_grace_ms,
-                  options.ttl_ms,
-                  options.renew_interval_ms,
-                  options.waiting_max,
-                  {options.park_after_ms,
-                   options.effects,
-                   {options.journal_max, options.children_max, options.result_bytes_max}}};
+  setup.registry.batch_ops_max = options.batch_ops_max;
+  setup.registry.batch_bytes_max = options.batch_bytes_max;
+  setup.registry.register_max = options.register_max;
+  setup.registry.ttl_ms = options.ttl_ms;
+  setup.registry.link_grace_ms = options.link_grace_ms;
+  setup.registry.retention = options.retention;
+  setup.worker.card.place = here();
+  setup.worker.slots = options.slots;
+  setup.worker.queues = options.queues;
+  setup.worker.offer = options.offer;
+  setup.worker.cancel_grace_ms = options.cancel_grace_ms;
+  setup.worker.renew_interval_ms = options.renew_interval_ms;
+  setup.worker.waiting_max = options.waiting_max;
+  setup.worker.workflow = {options.park_after_ms,
+                           options.effects,
+                           {options.journal_max, options.children_max, options.result_bytes_max}};
   setup.watch = {options.waiters_max, options.wait_ms_max};
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;
   setup.drain_timeout_ms = options.drain_timeout_ms;
-  setup.on_fault = options.on_fault ? options.on_fault : end_program;
+  const auto otherwise = joins ? end_worker : end_program;
+  setup.on_fault = options.on_fault ? options.on_fault : otherwise;
   x.node = x.system->spawn(node, std::move(setup));
-  if (options.publish) {
+  if (options.publish && !joins) {
     const auto port
       = x.system->middleman().publish(x.node, options.port, options.address.c_str(), true);
     if (!port) {

@@ -3,6 +3,7 @@
 // Free of CAF, so that command line and embedding programs compile quickly.
 #pragma once
 
+#include "actors/node/link_policy.hpp"
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
 #include "actors/workflow/facets.hpp"
@@ -36,6 +37,8 @@ struct runtime_options {
 
   std::uint32_t slots = 64;
   std::vector<std::string> queues;
+  /// Kinds that it claims; empty: all of `tools`.
+  std::vector<std::string> offer;
   duration_ms cancel_grace_ms = 10'000;
   /// Most threads for the code of workflows that are not stuck.
   std::size_t workflow_threads = 8;
@@ -62,6 +65,19 @@ struct runtime_options {
   std::uint16_t port = 0;
   duration_ms drain_timeout_ms = 30'000;
 
+  /// Whether it runs processes itself.
+  bool works = true;
+  /// A worker node: the host and port of the registry node that it works for. It has no store and
+  /// no port of its own.
+  std::string join_host;
+  std::uint16_t join_port = 0;
+  link_policy link;
+  /// How long the leases of a worker outlive its lost link, in milliseconds.
+  duration_ms link_grace_ms = 0;
+  /// Pauses between tries to reach the registry: the first, and the longest.
+  duration_ms reconnect_min_ms = 50;
+  duration_ms reconnect_max_ms = 2'000;
+
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).
   std::function<void(const std::string&)> on_fault;
@@ -77,7 +93,7 @@ public:
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Returns the port the node listens on; 0 when it is not published.
+  /// Returns the port the node listens on; 0 when it is not published, as a worker node is not.
   [[nodiscard]] std::uint16_t port() const;
 
   /// Begins to stop: with `drain` no new rows, what runs gets `drain_timeout`, the rest is

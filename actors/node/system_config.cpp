@@ -12,12 +12,10 @@ namespace {
 /// Messages one actor handles before others get their turn: two self-sending actors starve all
 /// others without a bound.
 constexpr std::size_t throughput_max = 100;
-constexpr std::chrono::milliseconds heartbeat_interval{500};
-constexpr std::chrono::seconds connection_timeout{5};
 
 } // namespace
 
-system_config::system_config(bool network, std::size_t threads) {
+system_config::system_config(bool network, std::size_t threads, link_policy link) {
   belay::add_messages(*this);
   set("scheduler.policy", caf::atom("sharing"));
   const std::size_t cores = std::max(2U, std::thread::hardware_concurrency());
@@ -25,8 +23,9 @@ system_config::system_config(bool network, std::size_t threads) {
   set("scheduler.max-throughput", throughput_max);
   if (network) {
     load<caf::io::middleman>();
-    set("middleman.heartbeat-interval", caf::timespan{heartbeat_interval});
-    set("middleman.connection-timeout", caf::timespan{connection_timeout});
+    set("middleman.heartbeat-interval",
+        caf::timespan{std::chrono::milliseconds{link.heartbeat_interval_ms}});
+    set("middleman.connection-timeout", caf::timespan{std::chrono::milliseconds{link.timeout_ms}});
   }
 }
 

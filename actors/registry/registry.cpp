@@ -17,7 +17,8 @@ bool may_make_ready(const operation& op) {
          && !std::holds_alternative<complete_request>(op)
          && !std::holds_alternative<cancel_request>(op)
          && !std::holds_alternative<prune_request>(op)
-         && !std::holds_alternative<compact_request>(op);
+         && !std::holds_alternative<compact_request>(op)
+         && !std::holds_alternative<grant_request>(op);
 }
 
 } // namespace
@@ -124,30 +125,6 @@ caf::result<journal_receipt> registry_state::journal(journal_request request) {
   return submit<journal_receipt>(std::move(request), bytes);
 }
 
-caf::result<owner> registry_state::enlist(std::string who_name, caf::actor sweeper) {
-  if (stopping_) {
-    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
-  }
-  auto promise = self_->make_response_promise<owner>();
-  auto handle = caf::actor_cast<sweeper_actor>(sweeper);
-  enqueue(enlist_request{std::move(who_name)}, 0, [this, promise, handle](answer& x) mutable {
-    if (const auto* no = std::get_if<refusal>(&x)) {
-      promise.deliver(to_error(*no));
-      return;
-    }
-    const auto& who = std::get<owner>(x);
-    if (const auto old = workers_.find(who.name); old != workers_.end()) {
-      self_->demonitor(old->second.sweeper.address());
-    }
-    workers_[who.name] = worker{who, handle, {}, {}, 0};
-    self_->monitor(handle);
-    log::info(component, "worker.enlisted", {{"owner", who.name}, {"incarnation", who.incarnation}},
-              "a worker is here");
-    promise.deliver(who);
-  });
-  return promise;
-}
-
 caf::result<cancel_receipt> registry_state::cancel(cancel_request request) {
   if (stopping_) {
     return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
@@ -166,45 +143,11 @@ caf::result<cancel_receipt> registry_state::cancel(cancel_request request) {
   return promise;
 }
 
-void registry_state::push_cancel(const cancel_receipt& receipt, bool kill) {
-  if (receipt.stage != cancel_stage::requested) {
-    return;
-  }
-  const auto holder = workers_.find(receipt.holder.name);
-  if (holder != workers_.end() && holder->second.who == receipt.holder) {
-    self_->send<caf::message_priority::high>(holder->second.sweeper, atom::cancel_v, receipt.row,
-                                             receipt.fence, kill);
-  }
-}
-
-void registry_state::offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
-                           std::vector<std::string> queues) {
-  const auto found = workers_.find(who.name);
-  if (found == workers_.end() || found->second.who != who) {
-    return; // An earlier incarnation: its successor has enlisted.
-  }
-  found->second.kinds = std::move(kinds);
-  found->second.queues = std::move(queues);
-  found->second.credit += slots;
-  ready_hint_ = true;
-  serve();
-}
-
 void registry_state::serve() {
   if (!commit_queued_ && !stopping_) {
     commit_queued_ = true;
     self_->send(self_, atom::commit_v);
   }
-}
-
-done registry_state::withdraw(const owner& who) {
-  const auto found = workers_.find(who.name);
-  if (found == workers_.end() || found->second.who != who) {
-    return {0};
-  }
-  const auto left = found->second.credit;
-  found->second.credit = 0;
-  return {left};
 }
 
 void registry_state::sweep() {
@@ -231,32 +174,6 @@ void registry_state::consider_alarm(timestamp_ms at) {
   alarm_at_ = at;
   const auto wait = std::max<duration_ms>(1, at - links_.clock->now());
   self_->send(links_.timekeeper, atom::alarm_v, wait);
-}
-
-void registry_state::add_grants() {
-  if (!ready_hint_ || stopping_) {
-    return;
-  }
-  ready_hint_ = false;
-  for (auto& [key, to] : workers_) {
-    if (to.credit == 0) {
-      continue;
-    }
-    batch_.push_back(claim_request{to.who, to.kinds, to.queues, to.credit, policy_.ttl_ms});
-    answers_.push_back([this, who = to.who](answer& x) {
-      auto* rows = std::get_if<claimed_list>(&x);
-      const auto found = workers_.find(who.name);
-      if (rows != nullptr && !rows->items.empty() && found != workers_.end()
-          && found->second.who == who) {
-        deliver(found->second, std::move(*rows));
-      }
-    });
-  }
-}
-
-void registry_state::deliver(worker& to, claimed_list rows) {
-  to.credit -= std::min(to.credit, static_cast<std::uint32_t>(rows.items.size()));
-  self_->send(to.sweeper, atom::grant_v, std::move(rows));
 }
 
 void registry_state::commit() {
@@ -316,6 +233,11 @@ void registry_state::commit() {
         rows != nullptr && !rows->items.empty()) {
       consider_alarm(rows->items.front().held.expires_at);
     }
+    if (const auto* rows = std::get_if<grant_list>(&result.answers[i])) {
+      for (const auto& one : rows->each) {
+        consider_alarm(one.items.empty() ? 0 : one.items.front().held.expires_at);
+      }
+    }
     answers[i](result.answers[i]);
   }
   after_commit(result);
@@ -350,22 +272,6 @@ void registry_state::refuse_all(const refusal& no) {
   answers_.clear();
 }
 
-void registry_state::down(const caf::down_msg& x) {
-  for (auto it = workers_.begin(); it != workers_.end(); ++it) {
-    if (it->second.sweeper.address() != x.source) {
-      continue;
-    }
-    const auto who = it->second.who;
-    workers_.erase(it);
-    const auto left = x.reason == caf::exit_reason::user_shutdown;
-    log::write(left ? log::level::info : log::level::warn, component, "worker.down",
-               {{"owner", who.name}, {"incarnation", who.incarnation}},
-               left ? "a worker has left" : "a worker is gone; its leases are void");
-    enqueue(void_request{who, "owner down"}, 0, [](answer&) {});
-    return;
-  }
-}
-
 void registry_state::stop() {
   if (stopping_) {
     return;
@@ -384,8 +290,9 @@ std::string registry_state::snapshot() {
     workers.push_back({{"owner", x.who.name},
                        {"incarnation", x.who.incarnation},
                        {"credit", x.credit},
-                       {"kinds", x.kinds},
-                       {"queues", x.queues}});
+                       {"slots", x.card.slots},
+                       {"kinds", x.card.kinds},
+                       {"queues", x.card.queues}});
   }
   return nlohmann::json{{"actor", name},       {"batch", batch_.size()},
                         {"commits", commits_}, {"operations", operations_},
@@ -470,9 +377,10 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
       return state.submit<prune_report>(std::move(request));
     },
     [&state](atom::compact, compact_request& request) { return state.submit<done>(request); },
-    [&state](atom::enlist, std::string& name, caf::actor& sweeper) {
-      return state.enlist(std::move(name), std::move(sweeper));
+    [&state](atom::enlist, worker_card& card, const caf::actor& sweeper) {
+      return state.enlist(std::move(card), sweeper);
     },
+    [&state](atom::lost, const owner& who) { state.give_up(who); },
     [&state](atom::offer, const owner& who, std::uint32_t slots, std::vector<std::string>& kinds,
              std::vector<std::string>& queues) {
       state.offer(who, slots, std::move(kinds), std::move(queues));

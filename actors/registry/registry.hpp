@@ -26,6 +26,11 @@ struct registry_policy {
   duration_ms ttl_ms = 30'000;
   /// The owner name of this node's own worker: its former incarnations are dead at start.
   std::string local_owner = "local";
+  /// The run of this node's own worker: only it may have that name.
+  std::uint64_t local_run = 0;
+  /// How long the leases of a worker outlive its link, where its end was not said: 0 lets others
+  /// take its rows at once.
+  duration_ms link_grace_ms = 0;
   retention_policy retention;
 };
 
@@ -39,6 +44,7 @@ struct registry_links {
   std::function<std::uint64_t()> random;
   watcher_actor watcher;
   timekeeper_actor timekeeper;
+  membership_actor membership;
   /// Called on a fault of the store, after every waiting caller has its answer. In a program it
   /// ends the process: a failed sync is never retried.
   std::function<void(const std::string&)> on_fault;
@@ -60,7 +66,8 @@ public:
   caf::result<registered_list> enroll(std::vector<registration> items);
   caf::result<park_receipt> park(park_request request);
   caf::result<journal_receipt> journal(journal_request request);
-  caf::result<owner> enlist(std::string who_name, caf::actor sweeper);
+  caf::result<enlisted> enlist(worker_card card, const caf::actor& sweeper);
+  void give_up(const owner& who);
   caf::result<cancel_receipt> cancel(cancel_request request);
   void offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
              std::vector<std::string> queues);
@@ -80,16 +87,20 @@ public:
 
 private:
   struct worker {
+    worker_card card;
     owner who;
     sweeper_actor sweeper;
-    std::vector<std::string> kinds;
-    std::vector<std::string> queues;
     std::uint32_t credit = 0;
+    /// Its place in the turn, see `grant_list`.
+    std::uint64_t turn = 0;
   };
 
   using answer_function = std::function<void(answer&)>;
 
   void enqueue(operation op, std::size_t bytes, answer_function answered);
+  [[nodiscard]] std::optional<refusal> name_taken(const worker_card& card) const;
+  void take_in(worker_card card, const owner& who, const sweeper_actor& sweeper);
+  void void_leases(const owner& who);
   void add_grants();
   /// Has the standing claims looked at, in the next batch.
   void serve();
@@ -117,6 +128,12 @@ private:
   /// When the timekeeper rings next; 0 when it does not.
   timestamp_ms alarm_at_ = 0;
   std::map<std::string, worker> workers_;
+  /// Runs that are enlisting, by name.
+  std::map<std::string, std::uint64_t> enlisting_;
+  /// Owners whose link was lost, and whose leases are not void yet.
+  std::map<std::string, owner> silent_;
+  /// The lowest turn of those who were last granted rows: who comes back does not make up for it.
+  std::uint64_t turn_ = 0;
   std::uint64_t commits_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t refused_ = 0;

@@ -144,7 +144,6 @@ struct node::impl {
     setup.registry.ttl_ms = options.lease_ttl.count();
     setup.worker.slots = options.slots;
     setup.worker.cancel_grace_ms = options.cancel_grace.count();
-    setup.worker.ttl_ms = options.lease_ttl.count();
     setup.worker.renew_interval_ms = options.lease_ttl.count() / 3;
     setup.worker.workflow.park_after_ms = options.park_after.count();
     setup.worker.workflow.limits.children_max = options.children_max;

@@ -53,6 +53,13 @@ void lease_keeper_state::alarm(std::uint32_t number) {
   set_alarm(next - now());
 }
 
+void lease_keeper_state::renew_now() {
+  if (!lost_) {
+    renew();
+    set_alarm(deadline_ - now());
+  }
+}
+
 void lease_keeper_state::renew() {
   const auto sent = now();
   const auto retry
@@ -67,7 +74,7 @@ void lease_keeper_state::renew() {
         renewing_ = false;
         ++renewals_;
         setup_.held.expires_at = renewed.expires_at;
-        deadline_ = sent + std::chrono::milliseconds{setup_.ttl_ms};
+        deadline_ = std::max(deadline_, sent + std::chrono::milliseconds{setup_.ttl_ms});
         set_alarm(std::min(next_renewal_, deadline_) - now());
       },
       [this, retry](const caf::error& x) {
@@ -112,6 +119,7 @@ lease_keeper(lease_keeper_state::pointer self, keeper_setup setup) {
   auto& state = self->state;
   state.start(self, std::move(setup));
   return {
+    [&state](atom::renew) { state.renew_now(); },
     [&state](atom::alarm, std::uint32_t number) { state.alarm(number); },
     [&state](atom::snapshot) { return state.snapshot(); },
   };

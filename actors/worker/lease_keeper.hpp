@@ -11,7 +11,7 @@ namespace belay::actors {
 struct keeper_setup {
   lease held;
   std::uint64_t slot = 0;
-  registry_actor registry;
+  worker_registry registry;
   sweeper_actor sweeper;
   process_actor process;
   duration_ms ttl_ms = 0;
@@ -27,6 +27,7 @@ public:
 
   void start(pointer self, keeper_setup setup);
   void alarm(std::uint32_t number);
+  void renew_now();
   [[nodiscard]] std::string snapshot() const;
 
 private:

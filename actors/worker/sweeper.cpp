@@ -25,36 +25,62 @@ void sweeper_state::start(pointer self, worker_links links, worker_policy policy
   policy_ = std::move(policy);
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
-  enlist();
 }
 
 void sweeper_state::enlist() {
-  if (draining_) {
+  if (draining_ && slots_.empty()) {
     return;
   }
+  auto card = policy_.card;
+  card.incarnation = who_.incarnation;
+  card.slots = policy_.slots;
+  card.kinds = kinds();
+  card.queues = policy_.queues;
   self_
-    ->request(links_.registry, registry_deadline, atom::enlist_v, policy_.owner_name,
+    ->request(links_.registry, registry_deadline, atom::enlist_v, std::move(card),
               caf::actor_cast<caf::actor>(self_))
-    .then(
-      [this](const owner& who) {
-        who_ = who;
-        // Rows of an earlier enlisting are void: their processes are told by their keepers.
-        offered_ = 0;
-        offer_free();
-      },
-      [this](const caf::error& x) {
-        log::warn(component, "enlist.refused", {{"why", to_refusal(x).text}},
-                  "the registry did not take this worker; trying again");
-        self_->delayed_send(self_, enlist_pause, atom::enlist_v);
-      });
+    .then([this](const enlisted& x) { taken_in(x); },
+          [this](const caf::error& x) { not_taken_in(to_refusal(x)); });
+}
+
+std::vector<std::string> sweeper_state::kinds() const {
+  return policy_.offer.empty() ? links_.tools->names() : policy_.offer;
+}
+
+void sweeper_state::taken_in(const enlisted& x) {
+  who_ = x.who;
+  ttl_ms_ = x.ttl;
+  enlisted_ = true;
+  offered_ = 0;
+  // After a lost link: what is still ours goes on, the rest is told so by its keeper.
+  for (const auto& [number, one] : slots_) {
+    self_->send<caf::message_priority::high>(one.keeper, atom::renew_v);
+  }
+  offer_free();
+}
+
+void sweeper_state::not_taken_in(const refusal& why) {
+  if (why.code == ec::lease_superseded) {
+    who_.incarnation = 0; // Somebody has had our name meanwhile.
+  }
+  log::warn(component, "enlist.refused", {{"owner", policy_.card.name}, {"why", why.text}},
+            "the registry did not take this worker; trying again");
+  self_->delayed_send(self_, enlist_pause, atom::enlist_v);
+}
+
+void sweeper_state::link_lost(const std::string& why) {
+  log::warn(component, "link.lost", {{"running", slots_.size()}, {"why", why}},
+            "no link to the registry; what runs goes on while its lease lasts");
+  enlisted_ = false;
+  offered_ = 0;
 }
 
 void sweeper_state::offer_free() {
   const auto taken = busy() + offered_;
-  if (taken < policy_.slots && !draining_ && !who_.name.empty()) {
+  if (taken < policy_.slots && !draining_ && enlisted_) {
     const auto count = policy_.slots - taken;
     offered_ += count;
-    self_->send(links_.registry, atom::offer_v, who_, count, links_.tools->names(), policy_.queues);
+    self_->send(links_.registry, atom::offer_v, who_, count, kinds(), policy_.queues);
   }
 }
 
@@ -94,8 +120,10 @@ void sweeper_state::run(claimed row) {
                       policy_.cancel_grace_ms, x.idle};
   x.process = self_->spawn(process, std::move(setup));
   self_->monitor(x.process);
-  x.keeper = self_->spawn(lease_keeper, keeper_setup{x.held, number, links_.registry, me, x.process,
-                                                     policy_.ttl_ms, policy_.renew_interval_ms});
+  x.keeper = self_->spawn(
+    lease_keeper,
+    keeper_setup{x.held, number, links_.registry, me, x.process, ttl_ms_,
+                 std::min(policy_.renew_interval_ms, std::max<duration_ms>(ttl_ms_ / 3, 1))});
   by_process_[x.process.address()] = number;
   slots_.emplace(number, std::move(x));
 }
@@ -126,13 +154,17 @@ void sweeper_state::down(const caf::down_msg& x) {
   const auto was_idle = freed->second.idle;
   idle_ -= was_idle ? 1 : 0;
   slots_.erase(freed);
-  for (auto it = alarms_.begin(); it != alarms_.end();) {
-    it = it->second.slot == number ? alarms_.erase(it) : std::next(it);
-  }
+  forget_alarms(number);
   if (!was_idle) {
     slot_freed();
   }
   finish_drain_if_idle();
+}
+
+void sweeper_state::forget_alarms(std::uint64_t number) {
+  for (auto it = alarms_.begin(); it != alarms_.end();) {
+    it = it->second.slot == number ? alarms_.erase(it) : std::next(it);
+  }
 }
 
 std::uint32_t sweeper_state::busy() const {
@@ -228,27 +260,54 @@ void sweeper_state::tick() {
 }
 
 caf::result<done> sweeper_state::drain(duration_ms length) {
+  auto promise = self_->make_response_promise<done>();
+  drained_.push_back(promise);
+  alarm(own_slot, false, 0, length); // Of several the first counts.
   if (draining_) {
-    return caf::make_error(ec::shutting_down, std::string{"already draining"});
+    finish_drain_if_idle();
+    return promise;
   }
   draining_ = true;
-  drained_ = self_->make_response_promise<done>();
-  if (!who_.name.empty()) {
+  released_ = 0;
+  if (enlisted_) {
     // Grants that left the registry before the withdrawal reach us before its answer, and are
     // given back.
     self_->request(links_.registry, registry_deadline, atom::withdraw_v, who_)
-      .then([this](const done&) { who_.name.clear(), finish_drain_if_idle(); },
-            [this](const caf::error&) { who_.name.clear(), finish_drain_if_idle(); });
+      .then([this](const done&) { withdrawn(); }, [this](const caf::error&) { withdrawn(); });
+  } else {
+    withdrawn_ = true;
   }
   log::info(component, "worker.draining", {{"running", slots_.size()}},
             "no new rows; waiting for what runs");
-  alarm(own_slot, false, 0, length);
   for (const auto& [number, x] : slots_) {
     self_->send(x.process, atom::park_v); // What waits is not waited for.
   }
-  auto promise = *drained_;
   finish_drain_if_idle();
   return promise;
+}
+
+void sweeper_state::withdrawn() {
+  withdrawn_ = draining_;
+  offered_ = 0;
+  finish_drain_if_idle();
+  offer_free();
+}
+
+done sweeper_state::undrain() {
+  if (!draining_) {
+    return {0};
+  }
+  draining_ = false;
+  releasing_ = false;
+  withdrawn_ = false;
+  forget_alarms(own_slot);
+  for (auto& promise : drained_) {
+    promise.deliver(caf::make_error(ec::wrong_state, std::string{"the drain was called off"}));
+  }
+  drained_.clear();
+  log::info(component, "worker.undrained", {}, "claims again");
+  enlisted_ ? offer_free() : enlist();
+  return {1};
 }
 
 void sweeper_state::release_all(const std::string& reason) {
@@ -264,17 +323,20 @@ void sweeper_state::release_all(const std::string& reason) {
 }
 
 void sweeper_state::finish_drain_if_idle() {
-  if (drained_ && slots_.empty() && who_.name.empty()) {
-    drained_->deliver(done{released_});
-    drained_.reset(); // A stored promise holds its actor: the cycle ends here.
+  if (draining_ && slots_.empty() && withdrawn_) {
+    forget_alarms(own_slot);
+    for (auto& promise : drained_) {
+      promise.deliver(done{released_});
+    }
+    drained_.clear(); // A stored promise holds its actor: the cycle ends here.
   }
 }
 
 void sweeper_state::stop() {
-  if (drained_) {
-    drained_->deliver(caf::make_error(ec::shutting_down, std::string{"stopped"}));
-    drained_.reset();
+  for (auto& promise : drained_) {
+    promise.deliver(caf::make_error(ec::shutting_down, std::string{"stopped"}));
   }
+  drained_.clear();
   for (const auto& [number, x] : slots_) {
     caf::anon_send_exit(x.keeper, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(x.process, caf::exit_reason::user_shutdown);
@@ -291,11 +353,18 @@ std::string sweeper_state::snapshot() const {
                        {"row", static_cast<std::uint64_t>(x.held.row)},
                        {"fence", static_cast<std::uint64_t>(x.held.fence)}});
   }
-  return nlohmann::json{{"actor", name},          {"owner", policy_.owner_name},
-                        {"slots", policy_.slots}, {"draining", draining_},
-                        {"busy", busy()},         {"waiting", idle_},
-                        {"started", started_},    {"alarms", alarms_.size()},
-                        {"ended", ended_},        {"lost", lost_},
+  return nlohmann::json{{"actor", name},
+                        {"owner", policy_.card.name},
+                        {"slots", policy_.slots},
+                        {"draining", draining_},
+                        {"incarnation", who_.incarnation},
+                        {"enlisted", enlisted_},
+                        {"busy", busy()},
+                        {"waiting", idle_},
+                        {"started", started_},
+                        {"alarms", alarms_.size()},
+                        {"ended", ended_},
+                        {"lost", lost_},
                         {"running", running}}
     .dump();
 }
@@ -311,6 +380,7 @@ sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy) {
       state.cancel(row, fence, kill);
     },
     [&state](atom::enlist) { state.enlist(); },
+    [&state](atom::lost, const std::string& why) { state.link_lost(why); },
     [&state](atom::alarm, std::uint64_t slot, bool keeper, std::uint32_t tag, duration_ms delay) {
       state.alarm(slot, keeper, tag, delay);
     },
@@ -318,6 +388,7 @@ sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy) {
     [&state](atom::resume, std::uint64_t slot) { state.resume(slot); },
     [&state](atom::tick) { state.tick(); },
     [&state](atom::drain, duration_ms length) { return state.drain(length); },
+    [&state](atom::undrain) { return state.undrain(); },
     [&state](atom::snapshot) { return state.snapshot(); },
   };
 }

@@ -17,16 +17,18 @@ namespace belay::actors {
 
 /// The `[worker]` and `[lease]` sections of the configuration.
 struct worker_policy {
-  std::string owner_name = "local";
+  /// What it says of itself; kinds and slots are filled in.
+  worker_card card;
   /// Rows held at once.
   std::uint32_t slots = 64;
+  /// Kinds to claim; empty: all that the toolbox has.
+  std::vector<std::string> offer;
   /// Queues to take from; empty means all.
   std::vector<std::string> queues;
   /// From the cancel to the kill.
   duration_ms cancel_grace_ms = 10'000;
-  /// How long a lease lasts; the registry's value.
-  duration_ms ttl_ms = 30'000;
-  /// Pause between renewals; the lease survives two missed ones (ttl >= 3 x interval).
+  /// Pause between renewals; a third of the lease's length at most, so that it survives two missed
+  /// ones.
   duration_ms renew_interval_ms = 10'000;
   /// Processes that wait in memory, without a slot; beyond that they park at once.
   std::uint32_t waiting_max = 10'000;
@@ -47,11 +49,13 @@ public:
   void grant(claimed_list rows);
   void cancel(row_id row, fencing_token fence, bool kill);
   void enlist();
+  void link_lost(const std::string& why);
   void idle(std::uint64_t number);
   void resume(std::uint64_t number);
   void alarm(std::uint64_t number, bool keeper, std::uint32_t tag, duration_ms delay);
   void tick();
   caf::result<done> drain(duration_ms length);
+  done undrain();
   [[nodiscard]] std::string snapshot() const;
 
 private:
@@ -79,6 +83,11 @@ private:
   [[nodiscard]] std::uint32_t busy() const;
   void give_back(const claimed& row);
   void down(const caf::down_msg& x);
+  [[nodiscard]] std::vector<std::string> kinds() const;
+  void taken_in(const enlisted& x);
+  void not_taken_in(const refusal& why);
+  void withdrawn();
+  void forget_alarms(std::uint64_t number);
   void offer_free();
   void arm();
   void stop();
@@ -89,6 +98,9 @@ private:
   worker_links links_;
   worker_policy policy_;
   owner who_;
+  /// Whether the registry knows of us, as far as we know.
+  bool enlisted_ = false;
+  duration_ms ttl_ms_ = 0;
   std::uint64_t last_slot_ = 0;
   std::map<std::uint64_t, slot> slots_;
   std::uint32_t idle_ = 0;
@@ -101,8 +113,9 @@ private:
   std::optional<time_point> armed_at_;
   bool draining_ = false;
   bool releasing_ = false;
-  std::optional<time_point> drain_deadline_;
-  std::optional<caf::typed_response_promise<done>> drained_;
+  /// Whether the registry grants nothing any more.
+  bool withdrawn_ = false;
+  std::vector<caf::typed_response_promise<done>> drained_;
   std::uint64_t released_ = 0;
   std::uint64_t started_ = 0;
   std::uint64_t ended_ = 0;

@@ -26,9 +26,9 @@ struct workflow_policy {
 };
 
 struct worker_links {
-  registry_actor registry;
-  reader_actor reader;
-  watcher_actor watcher;
+  worker_registry registry;
+  worker_reader reader;
+  worker_watcher watcher;
   sweeper_actor sweeper;
   std::shared_ptr<const running::toolbox> tools;
   code_runner run_code;

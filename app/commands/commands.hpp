@@ -73,6 +73,7 @@ void add_store_commands(CLI::App& app, common_options& common, command_action& a
 void add_session_commands(CLI::App& app, common_options& common, command_action& action);
 void add_snapshot_command(CLI::App& app, common_options& common, command_action& action);
 void add_workflow_commands(CLI::App& app, common_options& common, command_action& action);
+void add_cluster_commands(CLI::App& app, common_options& common, command_action& action);
 void add_run_command(CLI::App& app, common_options& common, command_action& action);
 void add_config_command(CLI::App& app, common_options& common, command_action& action);
 

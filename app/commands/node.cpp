@@ -6,8 +6,14 @@
 #include "app/node_file.hpp"
 #include "app/signals.hpp"
 #include "app/wiring.hpp"
+#include "messages/did_you_mean.hpp"
 
+#include <algorithm>
+#include <array>
+#include <climits>
 #include <csignal>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -39,25 +45,122 @@ void serve(actors::runtime& node, const signal_gate& gate) {
   stopped.join();
 }
 
-exit_code run_node(const common_options& common, const settings_options& given) {
+/// The flags of `node` that stand for settings, and where to join.
+struct node_options {
+  settings_options settings;
+  std::string join;
+  std::string listen;
+  std::string role;
+  std::string name;
+  unsigned slots = 0;
+  std::string offer;
+};
+
+/// What the flags say, over file and environment.
+settings_options with_flags(const node_options& x) {
+  auto result = x.settings;
+  const auto set = [&result](const std::string& key, const nlohmann::json& value) {
+    result.overrides.push_back(key + "=" + value.dump()); // JSON text is TOML here.
+  };
+  if (!x.name.empty()) {
+    set("node.name", x.name);
+  }
+  if (x.slots > 0) {
+    set("worker.slots", x.slots);
+  }
+  if (!x.listen.empty()) {
+    const auto address = expect(parse_address(x.listen, "--listen"));
+    set("node.address", address.host);
+    set("node.port", address.port);
+  }
+  if (!x.offer.empty()) {
+    auto kinds = nlohmann::json::array();
+    std::istringstream words{x.offer};
+    for (std::string word; std::getline(words, word, ',');) {
+      kinds.push_back(word);
+    }
+    set("worker.offer", kinds);
+  }
+  return result;
+}
+
+/// Refuses flags that do not go together; returns the role.
+std::string role_of(const node_options& x, const common_options& common) {
+  const auto refuse = [](const std::string& text) -> void {
+    throw command_failure{exit_code::usage, text};
+  };
+  const auto role = !x.role.empty() ? x.role : x.join.empty() ? "both" : "worker";
+  if (role != "registry" && role != "worker" && role != "both") {
+    refuse("--role: '" + role + "' is not acceptable, expected registry, worker or both");
+  }
+  if (role == "worker" && x.join.empty()) {
+    refuse("--role worker needs --join HOST:PORT, the registry node that it works for");
+  }
+  if (role != "worker" && !x.join.empty()) {
+    refuse("--join is for --role worker: a registry joins nobody");
+  }
+  if (role == "worker" && (!common.data.empty() || !x.listen.empty())) {
+    refuse("a worker keeps nothing and listens to nobody: give --join without --data and --listen");
+  }
+  return role;
+}
+
+/// Workers of one machine need names of their own; the registry's node is "local" by default.
+std::string worker_name() {
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  gethostname(host.data(), host.size() - 1);
+  return std::string{host.data()} + "-" + std::to_string(getpid());
+}
+
+void check_offer(const configuration& settings, const running::toolbox& tools) {
+  const auto names = tools.names();
+  for (const auto& kind : settings.worker_offer) {
+    if (std::find(names.begin(), names.end(), kind) == names.end()) {
+      throw command_failure{exit_code::usage,
+                            "worker.offer: '" + kind
+                              + "' is not acceptable, expected a tool or workflow "
+                                "of this program"
+                              + suggestion(kind, names)};
+    }
+  }
+}
+
+exit_code run_node(const common_options& common, const node_options& given) {
+  const auto role = role_of(given, common);
+  auto settings = load_settings(with_flags(given));
+  if (role == "worker" && settings.node_name == configuration{}.node_name) {
+    settings.node_name = worker_name();
+  }
   const signal_gate gate{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-  const auto settings = load_settings(given);
   const auto directory
     = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
   init_log(settings);
   const tool_shop shop{settings, common.extra_tools};
+  check_offer(settings, *shop.tools());
   auto options = make_runtime_options(settings, directory, shop.tools());
   options.stuck_tools = shop.stuck();
+  options.works = role != "registry";
+  if (role == "worker") {
+    const auto address = expect(parse_address(given.join, "--join"));
+    options.join_host = address.host;
+    options.join_port = address.port;
+  }
   actors::runtime node{std::move(options)};
-  write_node_file(directory, {settings.node_address, node.port()}, settings.node_name);
-  log::info("node", "node.ready",
-            {{"address", settings.node_address},
-             {"port", node.port()},
-             {"data", directory.string()},
-             {"pid", getpid()}},
-            "ready");
-  serve(node, gate);
-  remove_node_file(directory);
+  if (role == "worker") {
+    log::info("node", "node.ready",
+              {{"name", settings.node_name}, {"registry", given.join}, {"pid", getpid()}}, "ready");
+    serve(node, gate);
+  } else {
+    write_node_file(directory, {settings.node_address, node.port()}, settings.node_name);
+    log::info("node", "node.ready",
+              {{"address", settings.node_address},
+               {"port", node.port()},
+               {"data", directory.string()},
+               {"pid", getpid()}},
+              "ready");
+    serve(node, gate);
+    remove_node_file(directory);
+  }
   log::info("node", "node.stopped", {}, "stopped");
   log::flush();
   return exit_code::success;
@@ -67,13 +170,27 @@ exit_code run_node(const common_options& common, const settings_options& given) 
 
 void add_node_command(CLI::App& app, common_options& common, command_action& action) {
   auto& command = *app.add_subcommand("node", "Run a node: registry, sweeper and workers");
-  auto given = std::make_shared<settings_options>();
+  auto given = std::make_shared<node_options>();
   command.add_option("--data", common.data, "Data directory; made when there is none");
-  add_settings(command, *given);
+  command.add_option("--listen", given->listen, "HOST:PORT to listen on (node.address, node.port)");
+  command.add_option("--join", given->join,
+                     "HOST:PORT of a registry node: work for it, without a data directory");
+  command.add_option("--role", given->role,
+                     "registry, worker or both (default: both; with --join: worker)");
+  command.add_option(
+    "--name", given->name,
+    "Its name, unique in the cluster (default: node.name; a worker: host and pid)");
+  command.add_option("--slots", given->slots, "Processes run at once (worker.slots)")
+    ->check(CLI::PositiveNumber);
+  command.add_option(
+    "--offer", given->offer,
+    "Kinds to claim, with commas, as in exec,album@2 (worker.offer; default: all)");
+  add_settings(command, given->settings);
   command.footer(
     "SIGTERM or Ctrl-C drains: no new rows, what runs gets node.drain_timeout, the rest\n"
     "is given back. A second one stops now.\n"
-    "Example: belay node --data /var/lib/belay --conf conf/belay.toml");
+    "Example: belay node --data /var/lib/belay --conf conf/belay.toml\n"
+    "         belay node --join 127.0.0.1:7400 --slots 8 --offer exec");
   command.callback(
     [&common, &action, given] { action = [&common, given] { return run_node(common, *given); }; });
 }

@@ -44,7 +44,6 @@ struct node_fixture : tests::deterministic_system {
     setup.registry.ttl_ms = 30'000;
     setup.worker.slots = 2;
     setup.worker.cancel_grace_ms = 10'000;
-    setup.worker.ttl_ms = 30'000;
     setup.worker.renew_interval_ms = 10'000;
     setup.detach_registry = false;
     setup.on_fault = [this](const std::string& why) { fault = why; };
@@ -582,11 +581,12 @@ TEST_CASE_METHOD(node_fixture, "registry: a worker that goes down loses its leas
   lease held;
   {
     caf::scoped_actor worker{sys};
-    const auto who = ask<owner>(to.registry, atom::enlist_v, std::string{"remote"},
-                                caf::actor_cast<caf::actor>(worker.ptr()));
-    REQUIRE(who);
+    const auto in
+      = ask<enlisted>(to.registry, atom::enlist_v, worker_card{"remote", 7, 0, 1, {"fake"}, {}},
+                      caf::actor_cast<caf::actor>(worker.ptr()));
+    REQUIRE(in);
     auto rows
-      = ask<claimed_list>(to.registry, atom::claim_v, *who, std::vector<std::string>{"fake"},
+      = ask<claimed_list>(to.registry, atom::claim_v, in->who, std::vector<std::string>{"fake"},
                           std::vector<std::string>{}, std::uint32_t{1});
     REQUIRE(rows);
     REQUIRE(rows->items.size() == 1);

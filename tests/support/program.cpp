@@ -6,9 +6,11 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +29,26 @@ std::vector<char*> pointers(const std::vector<std::string>& argv) {
 
 int code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int spawn(const std::vector<std::string>& argv) {
+  auto words = pointers(argv);
+  const auto child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+  return child;
+}
+
+/// Sends a signal, waits for the end and returns the exit code.
+int end_child(int& pid, int number) {
+  kill(pid, number);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  pid = -1;
+  return code_of(status);
 }
 
 struct pipe_pair {
@@ -99,8 +121,11 @@ void let_pass(std::chrono::milliseconds length) {
 }
 
 node_process::node_process(std::filesystem::path directory, std::vector<std::string> settings,
-                           std::string program)
-  : directory_{std::move(directory)}, settings_{std::move(settings)}, program_{std::move(program)} {
+                           std::string program, std::vector<std::string> flags)
+  : directory_{std::move(directory)},
+    settings_{std::move(settings)},
+    program_{std::move(program)},
+    flags_{std::move(flags)} {
   start();
 }
 
@@ -116,23 +141,14 @@ void node_process::start() {
   for (const auto& x : settings_) {
     argv.insert(argv.end(), {"--set", x});
   }
-  auto words = pointers(argv);
+  argv.insert(argv.end(), flags_.begin(), flags_.end());
   // Clients must not find the address of the one before.
   std::filesystem::remove(directory_ / "node.json");
-  os_pid_ = fork();
-  if (os_pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execv(words[0], words.data());
-    _exit(127);
-  }
+  os_pid_ = spawn(argv);
 }
 
 int node_process::end(int number) {
-  kill(os_pid_, number);
-  int status = 0;
-  waitpid(os_pid_, &status, 0);
-  os_pid_ = -1;
-  return code_of(status);
+  return end_child(os_pid_, number);
 }
 
 program_result
@@ -143,6 +159,50 @@ node_process::ask(std::vector<std::string> arguments, const std::string& input) 
                    {directory, directory_.string(), "--connect-timeout", "20s"});
   arguments.insert(arguments.begin(), program_);
   return run_program(arguments, input);
+}
+
+worker_process::worker_process(std::uint16_t registry_port, std::string name,
+                               std::vector<std::string> flags, std::string program)
+  : port_{registry_port},
+    name_{std::move(name)},
+    flags_{std::move(flags)},
+    program_{std::move(program)} {
+  start();
+}
+
+worker_process::~worker_process() {
+  if (running()) {
+    end(SIGKILL);
+  }
+}
+
+void worker_process::start() {
+  std::vector<std::string> argv{program_, "node", "--join", "127.0.0.1:" + std::to_string(port_),
+                                "--name", name_,  "--set",  "log.level=error"};
+  argv.insert(argv.end(), flags_.begin(), flags_.end());
+  os_pid_ = spawn(argv);
+}
+
+int worker_process::end(int number) {
+  return end_child(os_pid_, number);
+}
+
+void worker_process::send(int number) const {
+  kill(os_pid_, number);
+}
+
+std::uint16_t free_port() {
+  const auto descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  if (bind(descriptor, raw, length) != 0 || getsockname(descriptor, raw, &length) != 0) {
+    throw std::runtime_error{"no free port"};
+  }
+  close(descriptor);
+  return ntohs(address.sin_port);
 }
 
 std::vector<int> processes_with(const std::string& variable) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -29,7 +30,7 @@ class node_process {
 public:
   /// `program` is one with belay's command line.
   node_process(std::filesystem::path directory, std::vector<std::string> settings,
-               std::string program = BELAY_PROGRAM);
+               std::string program = BELAY_PROGRAM, std::vector<std::string> flags = {});
   ~node_process();
   node_process(const node_process&) = delete;
   node_process& operator=(const node_process&) = delete;
@@ -50,8 +51,41 @@ private:
   std::filesystem::path directory_;
   std::vector<std::string> settings_;
   std::string program_;
+  std::vector<std::string> flags_;
   int os_pid_ = -1;
 };
+
+/// A worker node in a process of its own.
+class worker_process {
+public:
+  worker_process(std::uint16_t registry_port, std::string name, std::vector<std::string> flags,
+                 std::string program = BELAY_PROGRAM);
+  ~worker_process();
+  worker_process(const worker_process&) = delete;
+  worker_process& operator=(const worker_process&) = delete;
+
+  void start();
+  /// Sends a signal and waits for the end; returns the exit code (128 + signal when killed).
+  int end(int number);
+  /// Sends a signal that does not end it.
+  void send(int number) const;
+  [[nodiscard]] const std::string& name() const {
+    return name_;
+  }
+  [[nodiscard]] bool running() const {
+    return os_pid_ > 0;
+  }
+
+private:
+  std::uint16_t port_;
+  std::string name_;
+  std::vector<std::string> flags_;
+  std::string program_;
+  int os_pid_ = -1;
+};
+
+/// Returns a port of 127.0.0.1 that nobody listens on.
+std::uint16_t free_port();
 
 /// Returns the pids whose environment holds `NAME=value` (/proc).
 std::vector<int> processes_with(const std::string& variable);
