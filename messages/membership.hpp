@@ -1,8 +1,8 @@
 // Who is in the cluster: what a worker says of itself, what the registry answers, what is shown.
 #pragma once
 
-#include "messages/ids.hpp"
 #include "messages/error.hpp"
+#include "messages/ids.hpp"
 #include "messages/inspect.hpp"
 
 #include <optional>
@@ -43,8 +43,9 @@ typename Inspector::result_type inspect(Inspector& f, worker_card& x) {
                             field("version", x.version), field("place", x.place));
 }
 
-/// Returns why a card is not acceptable: a name of other than 1 to 128 bytes of plain text, no slot or
-/// more than 65,536, no run, more than 10,000 kinds or queues, or one of them of more than 300 bytes.
+/// Returns why a card is not acceptable: a name of other than 1 to 128 bytes of plain text, no slot
+/// or more than 65,536, no run, more than 10,000 kinds or queues, or one of them of more than 300
+/// bytes.
 [[nodiscard]] std::optional<refusal> validate(const worker_card& x);
 
 /// What a worker is given when it has enlisted.

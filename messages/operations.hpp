@@ -233,6 +233,12 @@ struct grant_list {
   std::vector<std::uint64_t> turns;
 };
 
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, grant_list& x) {
+  return inspection::object(f, "grant_list", inspection::field("each", x.each),
+                            inspection::field("turns", x.turns));
+}
+
 /// What became of a `complete_request`. Sent: append, never reorder.
 enum class completion_status : std::uint8_t {
   /// The outcome is recorded.

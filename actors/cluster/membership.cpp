@@ -27,7 +27,7 @@ void fill(node_info& x, const std::string& snapshot) {
   x.busy = said.value("busy", 0U);
   x.waiting = said.value("waiting", 0U);
   x.slots = said.value("slots", x.slots);
-  x.state = !said.value("draining", false)     ? "connected"
+  x.state = !said.value("draining", false)  ? "connected"
             : x.busy == 0 && x.waiting == 0 ? "drained"
                                             : "draining";
 }

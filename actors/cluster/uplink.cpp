@@ -62,7 +62,8 @@ void uplink_state::welcomed(welcome x) {
   far_ = std::move(x);
   setup_.clock->set(far_.now);
   self_->monitor(far_.registry);
-  log::info(component, "link.up", {{"registry", far_.node}, {"at", setup_.where}, {"links", links_}},
+  log::info(component, "link.up",
+            {{"registry", far_.node}, {"at", setup_.where}, {"links", links_}},
             "connected to the registry");
   self_->send(sweeper_, atom::enlist_v);
 }
@@ -81,7 +82,8 @@ void uplink_state::not_reached(const refusal& why) {
   why_ = why.text;
   // Between half the pause and all of it: many workers do not come back in one instant.
   const auto half = std::max<duration_ms>(pause_ms_ / 2, 1);
-  const auto pause = half + static_cast<duration_ms>(setup_.random() % static_cast<std::uint64_t>(half));
+  const auto pause
+    = half + static_cast<duration_ms>(setup_.random() % static_cast<std::uint64_t>(half));
   pause_ms_ = std::min(pause_ms_ * 2, setup_.pause_max_ms);
   self_->delayed_send(self_, std::chrono::milliseconds{pause}, atom::connect_v);
 }
@@ -165,9 +167,9 @@ void uplink_state::offer(const owner& who, std::uint32_t slots, std::vector<std:
 }
 
 std::string uplink_state::snapshot() const {
-  return nlohmann::json{{"actor", name},          {"registry", setup_.where}, {"linked", linked_},
-                        {"links", links_},        {"failures", failures_},    {"open", open_.size()},
-                        {"node", far_.node},      {"why", why_}}
+  return nlohmann::json{
+    {"actor", name},         {"registry", setup_.where}, {"linked", linked_}, {"links", links_},
+    {"failures", failures_}, {"open", open_.size()},     {"node", far_.node}, {"why", why_}}
     .dump();
 }
 

@@ -1,8 +1,9 @@
 // A client of a node: the operations of the registry as plain calls that block.
 //
-// Free of CAF. Concurrency: one thread at a time.
+// Free of CAF. Concurrency: any number of threads.
 #pragma once
 
+#include "actors/node/link_policy.hpp"
 #include "messages/membership.hpp"
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
@@ -15,13 +16,25 @@ class actor_system;
 
 namespace belay::actors {
 
-/// Every call answers, or refuses within its deadline; `shutting_down` when the node is gone.
+struct client_options {
+  /// How long one try to connect may take, in milliseconds.
+  duration_ms timeout_ms = 5'000;
+  /// How long a request waits for a lost node to come back, in milliseconds; 0: not at all.
+  duration_ms reconnect_for_ms = 30'000;
+  link_policy link;
+};
+
+/// Every call answers, or refuses within its deadline. When the node is lost, a request that can be
+/// repeated is sent again once it is back: ids and idempotency keys, which are made where none was
+/// given, see to it that it has happened once. One that cannot (`requeue`, `again`, `abandon`,
+/// `transfer`, taking and settling wakes) is refused with `outcome_unknown` when its answer was
+/// lost. `shutting_down`: the node is gone and did not come back in time.
 class client {
 public:
   /// Connects to a node. Refuses with `timed_out`, `shutting_down` (nobody listens there) or
   /// `protocol_mismatch`.
   [[nodiscard]] static checked<std::unique_ptr<client>>
-  connect(const std::string& host, std::uint16_t port, duration_ms timeout = 5'000);
+  connect(const std::string& host, std::uint16_t port, const client_options& options = {});
 
   ~client();
   client(const client&) = delete;
@@ -39,7 +52,7 @@ public:
   /// Like `events`, but waits up to `length` for the next one.
   [[nodiscard]] checked<event_page>
   follow(const process_id& id, event_seq after, std::uint32_t limit, duration_ms length);
-  [[nodiscard]] checked<event> append(const append_request& request);
+  [[nodiscard]] checked<event> append(append_request request);
   [[nodiscard]] checked<cancel_receipt> cancel(const cancel_request& request);
   [[nodiscard]] checked<completion> settle(const settle_request& request);
   [[nodiscard]] checked<abandon_receipt> abandon(const abandon_request& request);
@@ -86,8 +99,9 @@ public:
   [[nodiscard]] checked<done> undrain(const std::string& node);
 
   [[nodiscard]] std::uint32_t batch_max() const;
-  [[nodiscard]] const std::string& node_name() const;
-  [[nodiscard]] const std::vector<std::string>& tools() const;
+  [[nodiscard]] std::string node_name() const;
+  /// The kinds that connected workers ran at the last handshake.
+  [[nodiscard]] std::vector<std::string> tools() const;
 
 private:
   friend class runtime;
@@ -97,3 +111,10 @@ private:
 };
 
 } // namespace belay::actors
+
+namespace belay {
+
+using actors::client;
+using actors::client_options;
+
+} // namespace belay

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "actors/node/client.hpp"
+#include "actors/node/courier.hpp"
 #include "actors/node/system_config.hpp"
-#include "messages/protocol.hpp"
 
 #include <caf/actor_system.hpp>
-#include <caf/scoped_actor.hpp>
+#include <future>
 
 namespace belay::actors {
 
@@ -14,19 +14,33 @@ struct client::impl {
   /// Only of a remote client; declared first, so that handles die before the system.
   std::unique_ptr<system_config> config;
   std::unique_ptr<caf::actor_system> own_system;
-  caf::actor_system* system = nullptr;
-  welcome node;
-  node_actor supervisor;
-  std::unique_ptr<caf::scoped_actor> self;
+  caf::actor courier;
+  std::shared_ptr<errand_queue> queue = std::make_shared<errand_queue>();
+
+  /// What the last handshake said; the courier's thread writes it.
+  struct greeting {
+    std::mutex mutex;
+    welcome node;
+  };
+  std::shared_ptr<greeting> greeted = std::make_shared<greeting>();
 
   ~impl();
 
-  /// Sends a request and waits for its answer.
-  template <class Answer, class Handle, class... Ts>
-  checked<Answer> ask(const Handle& to, std::chrono::milliseconds deadline, Ts&&... content);
+  /// Starts the courier and waits for its first handshake. `setup` says how to dial.
+  [[nodiscard]] std::optional<refusal> open(caf::actor_system& system, courier_setup setup);
 
-  /// Shakes hands with a node actor.
-  [[nodiscard]] checked<welcome> greet(const node_actor& to, std::chrono::milliseconds deadline);
+  /// Sends a request to one of the node's actors and waits for its answer. Such a request can be
+  /// repeated: it comes to the same as when it is done once.
+  template <class Answer, class Far, class Handle, class... Ts>
+  checked<Answer> ask(Handle Far::*to, std::chrono::milliseconds deadline, Ts... content);
+
+  /// The same for a request that is not sent again when its answer was lost.
+  template <class Answer, class Far, class Handle, class... Ts>
+  checked<Answer> ask_once(Handle Far::*to, std::chrono::milliseconds deadline, Ts... content);
+
+  template <class Answer, class Far, class Handle, class... Ts>
+  checked<Answer>
+  run(bool repeatable, Handle Far::*to, std::chrono::milliseconds deadline, Ts... content);
 };
 
 } // namespace belay::actors

@@ -1,5 +1,6 @@
 #include "actors/node/runtime.hpp"
 
+#include "actors/cluster/dial.hpp"
 #include "actors/log.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <caf/io/middleman.hpp>
+#include <caf/scoped_actor.hpp>
 #include <climits>
 #include <cstdlib>
 #include <openssl/rand.h>
@@ -20,8 +22,6 @@ namespace {
 constexpr int fault_exit_code = 74;
 
 constexpr std::chrono::seconds handshake_deadline{10};
-/// One try to reach a registry.
-constexpr std::chrono::seconds connect_deadline{5};
 
 std::uint64_t random_bits() {
   std::uint64_t bits = 0;
@@ -66,7 +66,7 @@ std::shared_ptr<storage::store> open_store(const runtime_options& options) {
   return std::make_shared<storage::store>(x);
 }
 
-uplink_setup make_uplink(const runtime_options& options, caf::actor_system& system) {
+uplink_setup make_uplink(const runtime_options& options) {
   uplink_setup x;
   x.name = options.name;
   x.where = options.join_host + ":" + std::to_string(options.join_port);
@@ -75,23 +75,11 @@ uplink_setup make_uplink(const runtime_options& options, caf::actor_system& syst
   x.pause_min_ms = options.reconnect_min_ms;
   x.pause_max_ms = options.reconnect_max_ms;
   x.on_fault = options.on_fault ? options.on_fault : end_worker;
-  x.dial
-    = [&system, host = options.join_host, port = options.join_port](
-        uplink_setup::pointer self, uplink_setup::reached reached, uplink_setup::failed failed) {
-        self
-          ->request(system.middleman().actor_handle(), connect_deadline, caf::connect_atom_v, host,
-                    port)
-          .then(
-            [reached, failed](const caf::node_id&, caf::strong_actor_ptr& found,
-                              const std::set<std::string>&) {
-              if (found) {
-                reached(caf::actor_cast<node_actor>(found));
-              } else {
-                failed({ec::shutting_down, "nothing is published there"});
-              }
-            },
-            [failed](const caf::error& why) { failed(to_refusal(why)); });
-      };
+  x.dial = [host = options.join_host, port = options.join_port](uplink_setup::pointer self,
+                                                                uplink_setup::reached reached,
+                                                                uplink_setup::failed failed) {
+    dial(self, host, port, dial_deadline, std::move(reached), std::move(failed));
+  };
   return x;
 }
 
@@ -128,7 +116,7 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.random = random_bits;
   setup.tools = options.tools;
   if (joins) {
-    setup.uplink = make_uplink(options, *x.system);
+    setup.uplink = make_uplink(options);
   } else {
     setup.store = x.store;
     setup.clock = std::make_shared<const registry_clock>(system_time(), x.store->last_time());
@@ -201,13 +189,13 @@ void runtime::wait_stopped() {
 
 std::unique_ptr<client> runtime::make_client() {
   auto x = std::make_unique<client::impl>();
-  x->system = impl_->system.get();
-  x->self = std::make_unique<caf::scoped_actor>(*x->system);
-  auto greeted = x->greet(impl_->node, handshake_deadline);
-  if (!greeted) {
-    throw std::runtime_error{"the node does not answer: " + greeted.why().text};
+  courier_setup setup;
+  setup.greet_deadline = handshake_deadline;
+  setup.dial = [node = impl_->node](courier_pointer, const std::function<void(node_actor)>& reached,
+                                    const std::function<void(const refusal&)>&) { reached(node); };
+  if (const auto no = x->open(*impl_->system, std::move(setup))) {
+    throw std::runtime_error{"the node does not answer: " + no->text};
   }
-  x->node = std::move(*greeted);
   return std::unique_ptr<client>{new client{std::move(x)}};
 }
 

@@ -9,18 +9,12 @@ namespace belay::app {
 namespace {
 
 nlohmann::json node_json(const node_info& x) {
-  nlohmann::json result{{"name", x.name},
-                        {"incarnation", x.incarnation},
-                        {"role", x.role},
-                        {"state", x.state},
-                        {"kinds", x.kinds},
-                        {"queues", x.queues},
-                        {"slots", x.slots},
-                        {"busy", x.busy},
-                        {"waiting", x.waiting},
-                        {"connected_at", format_time(x.connected_at)},
-                        {"version", x.version},
-                        {"place", x.place}};
+  nlohmann::json result{{"name", x.name},       {"incarnation", x.incarnation},
+                        {"role", x.role},       {"state", x.state},
+                        {"kinds", x.kinds},     {"queues", x.queues},
+                        {"slots", x.slots},     {"busy", x.busy},
+                        {"waiting", x.waiting}, {"connected_at", format_time(x.connected_at)},
+                        {"version", x.version}, {"place", x.place}};
   if (x.round_trip_us > 0) {
     result["round_trip_us"] = x.round_trip_us;
   }

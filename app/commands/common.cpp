@@ -75,12 +75,15 @@ std::unique_ptr<actors::client> connect(const common_options& common) {
   }
   const auto directory
     = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
+  // A node that is started again may listen elsewhere: commands look for it anew themselves.
+  actors::client_options here_and_now;
+  here_and_now.reconnect_for_ms = 0;
   const auto start = std::chrono::steady_clock::now();
   for (;;) {
     auto address = common.node.empty() ? read_node_file(directory) : parse_address(common.node);
     refusal no;
     if (address) {
-      auto connected = actors::client::connect(address->host, address->port);
+      auto connected = actors::client::connect(address->host, address->port, here_and_now);
       if (connected) {
         return std::move(*connected);
       }

@@ -120,14 +120,15 @@ struct cluster_fixture : deterministic_system {
     up.clock = x.clock = std::make_shared<actors::remote_clock>([this] { return steady_ms(); });
     up.random = [this] { return ++bits; };
     up.on_fault = [&x](const std::string& why) { x.fault = why; };
-    up.dial = [this, &x](actors::uplink_setup::pointer, const actors::uplink_setup::reached& reached,
-                         const actors::uplink_setup::failed& failed) {
-      if (x.reachable && node) {
-        reached(node);
-      } else {
-        failed({ec::shutting_down, "the link is cut"});
-      }
-    };
+    up.dial
+      = [this, &x](actors::uplink_setup::pointer, const actors::uplink_setup::reached& reached,
+                   const actors::uplink_setup::failed& failed) {
+          if (x.reachable && node) {
+            reached(node);
+          } else {
+            failed({ec::shutting_down, "the link is cut"});
+          }
+        };
     x.uplink = sys.spawn(actors::uplink, std::move(up));
     actors::worker_links links;
     links.registry = x.uplink;
@@ -166,17 +167,17 @@ struct cluster_fixture : deterministic_system {
   /// The worker's side learns that the link is lost.
   void worker_loses_link(worker& x) {
     x.reachable = false;
-    caf::anon_send(caf::actor_cast<caf::actor>(x.uplink), caf::down_msg{to.registry.address(),
-                                           caf::exit_reason::remote_link_unreachable});
+    caf::anon_send(caf::actor_cast<caf::actor>(x.uplink),
+                   caf::down_msg{to.registry.address(), caf::exit_reason::remote_link_unreachable});
     run();
   }
 
   /// The registry's side learns it.
   void registry_loses_link(worker& x) {
-    for (const auto& who : {caf::actor_cast<caf::actor>(to.registry),
-                            caf::actor_cast<caf::actor>(to.membership)}) {
-      caf::anon_send(who, caf::down_msg{x.sweeper.address(),
-                                        caf::exit_reason::remote_link_unreachable});
+    for (const auto& who :
+         {caf::actor_cast<caf::actor>(to.registry), caf::actor_cast<caf::actor>(to.membership)}) {
+      caf::anon_send(who,
+                     caf::down_msg{x.sweeper.address(), caf::exit_reason::remote_link_unreachable});
     }
     run();
   }

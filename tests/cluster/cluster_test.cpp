@@ -100,7 +100,8 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: a killed worker's rows run elsewhere
   CHECK(shown("w1").incarnation == 2);
 }
 
-TEST_CASE_METHOD(cluster_fixture, "cluster: a cut link voids the leases, and the worker writes nothing",
+TEST_CASE_METHOD(cluster_fixture,
+                 "cluster: a cut link voids the leases, and the worker writes nothing",
                  "[cluster][loss]") {
   auto& w1 = add("w1", 2);
   enroll("a");
@@ -164,7 +165,8 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: within the link's grace a worker kee
   }
 }
 
-TEST_CASE_METHOD(cluster_fixture, "cluster: a worker that comes back before it was missed is taken in",
+TEST_CASE_METHOD(cluster_fixture,
+                 "cluster: a worker that comes back before it was missed is taken in",
                  "[cluster][loss]") {
   auto& w = add("w1", 2);
   enroll("a");
@@ -274,8 +276,8 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: drained from afar, and let go on", "
   enroll("a");
   enroll("b");
   caf::scoped_actor me{sys};
-  auto draining = me->request(to.membership, 3'600s, atom::drain_v, std::string{"w1"},
-                              duration_ms{10'000});
+  auto draining
+    = me->request(to.membership, 3'600s, atom::drain_v, std::string{"w1"}, duration_ms{10'000});
   run();
   CHECK(shown("w1").state == "draining");
   enroll("c");
@@ -309,14 +311,13 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: a drain is called off", "[cluster][d
   auto& w = add("w1", 2);
   enroll("a");
   caf::scoped_actor me{sys};
-  auto draining = me->request(to.membership, 3'600s, atom::drain_v, std::string{"w1"},
-                              duration_ms{10'000});
+  auto draining
+    = me->request(to.membership, 3'600s, atom::drain_v, std::string{"w1"}, duration_ms{10'000});
   run();
   CHECK(ask<done>(to.membership, atom::undrain_v, std::string{"w1"})->count == 1);
   auto code = ec::none;
   REQUIRE(me->has_next_message());
-  draining.receive([](const done&) {},
-                   [&code](const caf::error& x) { code = to_refusal(x).code; });
+  draining.receive([](const done&) {}, [&code](const caf::error& x) { code = to_refusal(x).code; });
   CHECK(code == ec::wrong_state);
   advance(20s);
   CHECK(w.running() == std::vector<std::string>{"a"});

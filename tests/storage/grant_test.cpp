@@ -75,8 +75,7 @@ TEST_CASE_METHOD(store_fixture, "grant: an owner's earlier incarnation gets noth
   apply<owner>(enlist_request{"a"});
   apply<owner>(enlist_request{"a"});
   enroll(make_registration("p"));
-  const auto got
-    = apply<grant_list>(grant_request{{worker("a", 1, 1), worker("b", 1, 1)}, ttl});
+  const auto got = apply<grant_list>(grant_request{{worker("a", 1, 1), worker("b", 1, 1)}, ttl});
   CHECK(got.each[0].items.empty());
   CHECK(got.each[1].items.size() == 1);
   const auto nobody = apply<grant_list>(grant_request{});

@@ -127,10 +127,22 @@ answer model::run(const claim_request& x) {
   if (known != incarnations.end() && known->second > x.holder.incarnation) {
     return no(ec::lease_superseded);
   }
+  return std::move(grant({{claimant{x.holder, x.kinds, x.queues, x.max}}, x.ttl}).each.front());
+}
+
+answer model::run(const grant_request& x) {
+  return grant(x);
+}
+
+grant_list model::grant(const grant_request& x) {
+  grant_list result;
+  result.each.resize(x.claimants.size());
+  for (const auto& who : x.claimants) {
+    result.turns.push_back(who.turn);
+  }
   std::vector<process*> due;
   for (auto& [row, one] : rows) {
-    if (one.state == process_state::ready && one.due_at <= now_
-        && std::find(x.kinds.begin(), x.kinds.end(), one.what.kind) != x.kinds.end()) {
+    if (one.state == process_state::ready && one.due_at <= now_) {
       due.push_back(&one);
     }
   }
@@ -140,11 +152,23 @@ answer model::run(const claim_request& x) {
     }
     return a->due_at < b->due_at;
   });
-  claimed_list result;
   for (auto* one : due) {
-    if (result.items.size() >= x.max) {
-      break;
+    std::optional<std::size_t> next;
+    for (std::size_t i = 0; i < x.claimants.size(); ++i) {
+      const auto& who = x.claimants[i];
+      const auto known = incarnations.find(who.holder.name);
+      const auto stale = known != incarnations.end() && known->second > who.holder.incarnation;
+      const auto suits
+        = std::find(who.kinds.begin(), who.kinds.end(), one->what.kind) != who.kinds.end();
+      if (!stale && suits && result.each[i].items.size() < who.max
+          && (!next || result.turns[i] < result.turns[*next])) {
+        next = i;
+      }
     }
+    if (!next) {
+      continue;
+    }
+    const auto& holder = x.claimants[*next].holder;
     if (one->what.attempts_max != 0 && one->attempt >= one->what.attempts_max && !one->resumed) {
       end(*one, ended_by(one->cancel ? outcome_kind::cancelled : outcome_kind::abandoned),
           one->fence);
@@ -161,19 +185,20 @@ answer model::run(const claim_request& x) {
       ++one->attempt;
     }
     if (one->first_owner.empty()) {
-      one->first_owner = x.holder.name;
+      one->first_owner = holder.name;
       one->first_fence = one->fence;
     }
     one->lease
-      = held_lease{x.holder.name, x.holder.incarnation, one->fence, now_ + x.ttl, now_ + x.ttl};
+      = held_lease{holder.name, holder.incarnation, one->fence, now_ + x.ttl, now_ + x.ttl};
     say(*one, event_types::started);
-    row.held = {one->row, one->what.id, x.holder, {}, one->fence, now_, now_ + x.ttl};
+    row.held = {one->row, one->what.id, holder, {}, one->fence, now_, now_ + x.ttl};
     row.attempt = one->attempt;
     row.interruptions = one->interruptions;
     row.cancel_requested = one->cancel;
     row.failures = one->failures;
     row.journaled = !one->journal.empty();
-    result.items.push_back(std::move(row));
+    result.each[*next].items.push_back(std::move(row));
+    result.turns[*next] += (1U << 24U) / x.claimants[*next].slots;
   }
   return result;
 }
@@ -238,6 +263,13 @@ void model::lose(process& x) {
 }
 
 answer model::run(const enlist_request& x) {
+  if (x.incarnation != 0) {
+    const auto known = incarnations.find(x.name);
+    if (known == incarnations.end() || known->second != x.incarnation) {
+      return no(ec::lease_superseded);
+    }
+    return owner{x.name, x.incarnation};
+  }
   const auto incarnation = ++incarnations[x.name];
   for (auto& [row, one] : rows) {
     if (one.lease && one.lease->owner == x.name) {

@@ -117,6 +117,8 @@ public:
 private:
   answer run(const register_request& x);
   answer run(const claim_request& x);
+  answer run(const grant_request& x);
+  grant_list grant(const grant_request& x);
   answer run(const renew_request& x);
   answer run(const release_request& x);
   answer run(const append_request& x);

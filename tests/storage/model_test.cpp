@@ -153,8 +153,22 @@ private:
     if (chance(5) && incarnation > 1) {
       --incarnation;
     }
-    return claim_request{
-      {name, incarnation}, {"fake"}, {}, static_cast<std::uint32_t>(1 + below(4)), model_ttl};
+    const auto max = static_cast<std::uint32_t>(1 + below(4));
+    if (chance(60)) {
+      return claim_request{{name, incarnation}, {"fake"}, {}, max, model_ttl};
+    }
+    grant_request x;
+    x.ttl = model_ttl;
+    x.claimants.push_back({{name, incarnation}, {"fake"}, {}, max, max, below(3)});
+    const auto other = name == "w0" ? "w1" : "w0";
+    const auto last = model_.incarnations.find(other);
+    x.claimants.push_back({{other, last == model_.incarnations.end() ? 1 : last->second},
+                           {chance(90) ? "fake" : "nobody"},
+                           {},
+                           static_cast<std::uint32_t>(below(3)),
+                           2,
+                           below(1U << 24U)});
+    return x;
   }
 
   operation renew() {
@@ -186,7 +200,12 @@ private:
   }
 
   operation enlist() {
-    return enlist_request{"w" + std::to_string(below(2))};
+    const auto name = "w" + std::to_string(below(2));
+    if (chance(70)) {
+      return enlist_request{name};
+    }
+    const auto known = model_.incarnations.find(name);
+    return enlist_request{name, known == model_.incarnations.end() ? 1 : known->second - below(2)};
   }
 
   operation make_void() {
@@ -410,6 +429,13 @@ struct gist_of {
     }
     return text;
   }
+  std::string operator()(const grant_list& all) const {
+    std::string text = "granted";
+    for (std::size_t i = 0; i < all.each.size(); ++i) {
+      text += " " + (*this)(all.each[i]) + " turn " + std::to_string(all.turns[i]);
+    }
+    return text;
+  }
   std::string operator()(const lease& held) const {
     return "lease " + held.id + "@" + std::to_string(held.expires_at);
   }
@@ -582,8 +608,10 @@ private:
       note(batch[i], real.answers[i]);
       model_.learn(real.answers[i]);
       if (const auto* rows = std::get_if<claimed_list>(&real.answers[i])) {
-        for (const auto& row : rows->items) {
-          leases_.push_back(row.held);
+        keep_leases(*rows);
+      } else if (const auto* granted = std::get_if<grant_list>(&real.answers[i])) {
+        for (const auto& each : granted->each) {
+          keep_leases(each);
         }
       }
     }
@@ -592,6 +620,12 @@ private:
       leases_.erase(leases_.begin(), leases_.begin() + 900);
     }
     return std::nullopt;
+  }
+
+  void keep_leases(const claimed_list& rows) {
+    for (const auto& row : rows.items) {
+      leases_.push_back(row.held);
+    }
   }
 
   void note(const operation& asked, const answer& got) {

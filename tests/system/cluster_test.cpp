@@ -26,12 +26,12 @@ struct cluster_fixture {
   std::list<tests::worker_process> workers;
 
   tests::worker_process& add(const std::string& name, int slots) {
-    return workers.emplace_back(
-      port, name,
-      std::vector<std::string>{"--slots", std::to_string(slots), "--set",
-                               "tools.exec.allow=[\"*\"]", "--set", "worker.cancel_grace=300ms",
-                               "--set", "cluster.heartbeat_interval=100ms", "--set",
-                               "cluster.timeout=600ms"});
+    return workers.emplace_back(port, name,
+                                std::vector<std::string>{"--slots", std::to_string(slots), "--set",
+                                                         "tools.exec.allow=[\"*\"]", "--set",
+                                                         "worker.cancel_grace=300ms", "--set",
+                                                         "cluster.heartbeat_interval=100ms",
+                                                         "--set", "cluster.timeout=600ms"});
   }
 
   /// What `nodes` says of a node; null when it is not listed.
@@ -54,9 +54,8 @@ struct cluster_fixture {
   /// Runs until there is the file `end`.
   void start_long(const std::string& id) {
     const auto end = (scratch.path() / "end").string();
-    const auto got
-      = registry.ask({"start", "--id", id, "--env", "MARK=" + mark(), "exec", "--", "sh", "-c",
-                      "until [ -e '" + end + "' ]; do sleep 0.02; done"});
+    const auto got = registry.ask({"start", "--id", id, "--env", "MARK=" + mark(), "exec", "--",
+                                   "sh", "-c", "until [ -e '" + end + "' ]; do sleep 0.02; done"});
     INFO(got.err);
     REQUIRE(got.code == 0);
   }
@@ -223,7 +222,7 @@ TEST_CASE("cluster: flags that do not go together", "[system][cluster][bad input
   CHECK(has(refused({"--join", "here"}), "--join: 'here' is not an address"));
   CHECK(has(refused({"--join", "127.0.0.1:1", "--data", "/tmp/x"}), "a worker keeps nothing"));
   CHECK(has(refused({"--join", "127.0.0.1:1", "--role", "both"}), "a registry joins nobody"));
-  CHECK(has(refused({"--join", "127.0.0.1:1", "--offer", "exce"}), "did you mean 'exec'?"));
+  CHECK(has(refused({"--join", "127.0.0.1:1", "--offer", "exek"}), "did you mean 'exec'?"));
   CHECK(has(refused({"--join", "127.0.0.1:1", "--slots", "0"}), "--slots"));
   CHECK(has(refused({"--listen", "127.0.0.1:x"}), "--listen: '127.0.0.1:x' is not an address"));
 }
