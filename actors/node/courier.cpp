@@ -116,8 +116,7 @@ void courier_state::not_linked(const refusal& why) {
     return;
   }
   const auto half = std::max<std::int64_t>(pause_.count() / 2, 1);
-  const auto jitter
-    = static_cast<std::int64_t>(setup_.random() % static_cast<std::uint64_t>(half));
+  const auto jitter = static_cast<std::int64_t>(setup_.random() % static_cast<std::uint64_t>(half));
   pause_ = std::min(pause_ * 2, pause_max);
   self->delayed_send(self, std::chrono::milliseconds{half + jitter}, atom::connect_v);
 }

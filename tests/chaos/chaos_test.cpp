@@ -33,9 +33,9 @@ struct chaos {
     for (int i = 1; i <= 4; ++i) {
       workers.emplace_back(port, "w" + std::to_string(i),
                            std::vector<std::string>{
-                             "--slots", std::to_string(2 * i), "--set",
-                             "tools.exec.allow=[\"*\"]", "--set", "worker.cancel_grace=200ms",
-                             "--set", "workflow.park_after=100ms", "--set",
+                             "--slots", std::to_string(2 * i), "--set", "tools.exec.allow=[\"*\"]",
+                             "--set", "worker.cancel_grace=200ms", "--set",
+                             "workflow.park_after=100ms", "--set",
                              "cluster.heartbeat_interval=100ms", "--set", "cluster.timeout=800ms"},
                            BELAY_CHAOS_NODE);
     }
@@ -58,17 +58,16 @@ struct chaos {
       std::ofstream out{path};
       for (auto i = first; i < first + count; ++i) {
         const auto id = "p" + std::to_string(i);
-        json input{{"type", "tool_call"},
-                   {"tool", "exec"},
-                   {"args",
-                    {{"argv",
-                      {"sh", "-c", "echo " + id + " >> '" + log() + "'; sleep 0.0"
-                                     + std::to_string(pick(1, 9))}}}}};
+        json input{
+          {"type", "tool_call"},
+          {"tool", "exec"},
+          {"args",
+           {{"argv",
+             {"sh", "-c",
+              "echo " + id + " >> '" + log() + "'; sleep 0.0" + std::to_string(pick(1, 9))}}}}};
         if (i % 6 == 0) {
-          input = {{"type", "workflow"},
-                   {"workflow", "trip"},
-                   {"version", 1},
-                   {"args", {{"log", log()}}}};
+          input = {
+            {"type", "workflow"}, {"workflow", "trip"}, {"version", 1}, {"args", {{"log", log()}}}};
         }
         out << json{{"id", id}, {"input", input}}.dump() << '\n';
       }
