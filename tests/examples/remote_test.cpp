@@ -23,9 +23,8 @@ std::string text_of(const std::string& path) {
 TEST_CASE("remote: registers, follows and awaits by messages", "[examples][remote][system]") {
   const tests::scratch_directory scratch;
   const auto port = tests::free_port();
-  const tests::node_process node{
-    scratch.path() / "data",
-    {"tools.exec.allow=[\"*\"]", "node.port=" + std::to_string(port)}};
+  const tests::node_process node{scratch.path() / "data",
+                                 {"tools.exec.allow=[\"*\"]", "node.port=" + std::to_string(port)}};
   REQUIRE(node.ask({"nodes"}).code == 0); // It is up.
   const auto run = [&port](const std::string& job) {
     return tests::run_program({BELAY_REMOTE, std::to_string(port), job});
