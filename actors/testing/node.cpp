@@ -163,14 +163,16 @@ struct node::impl {
 
   /// The actors' first messages are handled when the test runs the node: its tools are added then.
   void greet() {
-    if (to.registry) {
-      return;
+    while (!to.registry) {
+      auto greeted = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"test"});
+      if (greeted) {
+        to = *greeted;
+      } else if (dead) {
+        revive(); // It was to die at one of its first commits.
+      } else {
+        throw std::runtime_error{"the node under test does not answer: " + greeted.why().text};
+      }
     }
-    auto greeted = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"test"});
-    if (!greeted) {
-      throw std::runtime_error{"the node under test does not answer: " + greeted.why().text};
-    }
-    to = *greeted;
   }
 
   bool survives(actors::commit_point point) {
