@@ -1,5 +1,6 @@
 #include "messages/json_strict.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -34,7 +35,8 @@ checked<nlohmann::json> parse_json_strict(std::string_view text) {
     }
     return value;
   } catch (const json::parse_error& x) {
-    return refusal{ec::bad_request, "not JSON at byte " + std::to_string(x.byte) + " of "
+    return refusal{ec::bad_request, "not JSON at byte "
+                                      + std::to_string(std::min(x.byte, text.size())) + " of "
                                       + std::to_string(text.size())};
   } catch (const json::exception&) {
     return refusal{ec::bad_request, "a number in it is too large"};

@@ -145,9 +145,15 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.worker.cancel_grace_ms = options.cancel_grace_ms;
   setup.worker.renew_interval_ms = options.renew_interval_ms;
   setup.worker.waiting_max = options.waiting_max;
-  setup.worker.workflow = {options.park_after_ms,
-                           options.effects,
-                           {options.journal_max, options.children_max, options.result_bytes_max}};
+  auto& workflow = setup.worker.workflow;
+  workflow.park_after_ms = options.park_after_ms;
+  workflow.effects = options.effects;
+  workflow.limits.journal_max = options.journal_max;
+  workflow.limits.children_max = options.children_max;
+  workflow.limits.result_bytes_max = options.result_bytes_max;
+  workflow.limits.event_bytes_max = options.store.event_bytes_max;
+  workflow.limits.status_bytes_max = options.store.status_bytes_max;
+  workflow.limits.attachment_bytes_max = options.store.attachment_bytes_max;
   setup.watch = {options.waiters_max, options.wait_ms_max};
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;

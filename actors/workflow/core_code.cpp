@@ -10,6 +10,17 @@ namespace {
 /// Of a step, a signal, an attachment: it stands in every entry of its kind.
 constexpr std::size_t name_bytes_max = 256;
 
+/// Says so while the code can still do something about it: the store would refuse all that this
+/// resume leaves behind.
+void check_size(const std::string& what, std::size_t bytes, std::size_t bytes_max,
+                const char* setting) {
+  if (bytes > bytes_max) {
+    throw failure{failure_class::resource_limit, "too_large",
+                  what + " has " + std::to_string(bytes) + " bytes, at most "
+                    + std::to_string(bytes_max) + " are kept (" + setting + ")"};
+  }
+}
+
 } // namespace
 
 void core::check_in_code() const {
@@ -159,13 +170,8 @@ void core::emit(std::string type, std::string payload) {
   if (const auto no = check_event_name("type", type)) {
     throw failure{failure_class::invalid_request, to_string(no->code), no->text};
   }
-  if (payload.size() > setup_.limits.result_bytes_max) {
-    throw failure{failure_class::resource_limit, "result_too_large",
-                  "the payload of event \"" + type + "\" has " + std::to_string(payload.size())
-                    + " bytes as JSON text, at most "
-                    + std::to_string(setup_.limits.result_bytes_max)
-                    + " are kept (workflow.result_max)"};
-  }
+  check_size("the payload of event \"" + type + "\"", payload.size(), setup_.limits.event_bytes_max,
+             "store.event_max");
   const auto x = make(effect_kind::emit, std::move(type));
   if (immediate(x)) {
     ledger_.add_event({x->entry.number, x->entry.name, std::move(payload)});
@@ -176,6 +182,8 @@ std::string core::attach(const std::string& bytes, std::string name) {
   if (muted_ != 0) {
     return {};
   }
+  check_size("the attachment \"" + name.substr(0, name_bytes_max) + "\"", bytes.size(),
+             setup_.limits.attachment_bytes_max, "store.attachment_max");
   const auto x = make(effect_kind::attach, std::move(name));
   if (immediate(x)) {
     const auto ref = "sha256:" + hash_hex(bytes);
@@ -235,6 +243,7 @@ void core::log(const std::string& text, const json& fields) const {
 
 void core::set_status(std::string text) {
   if (muted_ == 0 && !result_) {
+    check_size("a status", text.size(), setup_.limits.status_bytes_max, "store.status_max");
     ledger_.set_status(std::move(text));
   }
 }

@@ -30,8 +30,12 @@ struct engine_limits {
   std::size_t journal_max = 100'000;
   /// Children that one workflow may start.
   std::size_t children_max = 10'000;
-  /// A result as JSON text, the workflow's own and events included.
+  /// A result as JSON text, the workflow's own included.
   std::size_t result_bytes_max = 1'048'576;
+  /// What the store takes of an event, a status (both as JSON text) and an attachment.
+  std::size_t event_bytes_max = 65'536;
+  std::size_t status_bytes_max = 65'536;
+  std::size_t attachment_bytes_max = 2'097'152;
   /// Children and bytes of their inputs in a batch, after which code waits for the commit.
   std::size_t batch_children_max = 1'000;
   std::size_t batch_bytes_max = 1'048'576;

@@ -22,6 +22,9 @@ std::string stage_word(cancel_stage stage) {
 std::string explain(const cancel_receipt& x) {
   switch (x.stage) {
     case cancel_stage::requested:
+      if (x.holder.name.empty()) {
+        return "requested; nobody runs it now: its code is told and ends it";
+      }
       return "requested; " + x.holder.name + "#" + std::to_string(x.holder.incarnation)
              + " runs it and is being told";
     case cancel_stage::done:

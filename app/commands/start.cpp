@@ -345,7 +345,13 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
   auto& command = *app.add_subcommand("start", "Register a process, or a file of them");
   auto x = std::make_shared<start_options>();
   add_common(command, common);
-  command.add_option("--id", x->id, "The process's id; the same again is the same process");
+  // An empty variable of a shell must not become a process of another name each time.
+  const auto not_blank = [](const std::string& id) {
+    return id.empty() ? std::string{"'' is not acceptable, expected 1 to 256 bytes"}
+                      : std::string{};
+  };
+  command.add_option("--id", x->id, "The process's id; the same again is the same process")
+    ->check(not_blank);
   command.add_option("--file", x->file, "JSON lines, one registration each (- for standard input)");
   command.add_option("--queue", x->queue, "Queue (default: default)");
   command.add_option("--priority", x->priority, "-1000 to 1000, higher first (default: 0)");

@@ -1,6 +1,7 @@
 // belay signal, journal, attachment: what workflows are told and what they keep.
 #include "app/commands/commands.hpp"
 #include "messages/event.hpp"
+#include "messages/json_strict.hpp"
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -17,6 +18,9 @@ struct signal_options {
 };
 
 exit_code signal(const common_options& common, signal_options x) {
+  if (const auto text = parse_json_strict(x.request.payload); !text) {
+    throw command_failure{exit_code::usage, "--data: " + text.why().text};
+  }
   x.request.type = event_types::signal_prefix + x.name;
   const auto sent = expect(connect(common)->append(x.request));
   if (!common.quiet) {

@@ -18,8 +18,8 @@ struct cluster_fixture {
   tests::scratch_directory scratch;
   std::uint16_t port = tests::free_port();
   tests::node_process registry{scratch.path() / "data",
-                               {"cluster.heartbeat_interval=100ms", "cluster.timeout=600ms",
-                                "lease.ttl=6s", "lease.renew_interval=1s",
+                               {"cluster.heartbeat_interval=200ms", "cluster.timeout=3s",
+                                "lease.ttl=15s", "lease.renew_interval=3s",
                                 "node.port=" + std::to_string(port)},
                                BELAY_PROGRAM,
                                {"--role", "registry"}};
@@ -30,8 +30,8 @@ struct cluster_fixture {
                                 std::vector<std::string>{"--slots", std::to_string(slots), "--set",
                                                          "tools.exec.allow=[\"*\"]", "--set",
                                                          "worker.cancel_grace=300ms", "--set",
-                                                         "cluster.heartbeat_interval=100ms",
-                                                         "--set", "cluster.timeout=600ms"});
+                                                         "cluster.heartbeat_interval=200ms",
+                                                         "--set", "cluster.timeout=3s"});
   }
 
   /// What `nodes` says of a node; null when it is not listed.

@@ -69,6 +69,9 @@ TEST_CASE_METHOD(contrary_fixture, "workflows: what does not fit is refused befo
   const auto several = start("s", "several");
   CHECK(several.code == 2);
   CHECK(has(several.err, "several@1, several@2"));
+  const auto blank = start("", "waits");
+  CHECK(blank.code == 2);
+  CHECK(has(blank.err, "--id"));
   const auto version = start("s", "strict@zero");
   CHECK(version.code == 2);
   CHECK(has(version.err, "expected a tool or WORKFLOW@VERSION"));
@@ -122,7 +125,9 @@ TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the s
   REQUIRE(start("w", "waits").code == 0);
   until_parked("w");
   CHECK(get("w").at("status") == json{{"stage", "waiting"}});
-  CHECK(node.ask({"signal", "w", "go", "--data", "{not json"}).code == 2);
+  const auto broken = node.ask({"signal", "w", "go", "--data", "{\"by\":"});
+  CHECK(broken.code == 2);
+  CHECK(has(broken.err, "--data: not JSON at byte 6 of 6"));
   CHECK(node.ask({"signal", "w", ""}).code == 2);
 
   // A signal of another name is kept and wakes nobody; the same key again is the same signal.

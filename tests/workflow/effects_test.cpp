@@ -233,24 +233,32 @@ TEST_CASE("effects: the code of a step cannot ask for effects", "[workflow][effe
 TEST_CASE("limits: a result that is too large is a failure instead", "[workflow][limits]") {
   workflow_driver driver{[](workflow& wf, json /*args*/) -> task<json> {
     json codes = json::array();
-    for (auto way = 0; way < 3; ++way) {
+    for (auto way = 0; way < 5; ++way) {
       try {
         if (way == 0) {
           co_await wf.call("large", {});
         } else if (way == 1) {
           co_await wf.step("large", [] { return std::string(200, 'x'); });
-        } else {
+        } else if (way == 2) {
           wf.emit("large", std::string(200, 'x'));
+        } else if (way == 3) {
+          wf.set_status(std::string(200, 'x'));
+        } else {
+          wf.attach(std::string(200, 'x'), "large");
         }
       } catch (const failure& x) {
         codes.push_back(x.code);
       }
     }
-    const auto same
-      = codes == json::array({"result_too_large", "result_too_large", "result_too_large"});
+    const auto same = codes
+                      == json::array({"result_too_large", "result_too_large", "too_large",
+                                      "too_large", "too_large"});
     co_return same ? json(std::string(200, 'y')) : codes;
   }};
   driver.limits.result_bytes_max = 180;
+  driver.limits.event_bytes_max = 180;
+  driver.limits.status_bytes_max = 180;
+  driver.limits.attachment_bytes_max = 180;
   driver.tools["large"]
     = [](const json&) { return make_success(json(std::string(200, 'x')).dump()); };
   const auto ended = driver.run();
