@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 
 using namespace belay;
-using bench::clock;
+using steady = bench::clock;
 
 namespace {
 
@@ -113,7 +113,7 @@ void killed_and_frozen(int runs) {
   std::vector<double> times;
   for (int i = 0; i < runs; ++i) {
     auto& holder = x.holder_of("long");
-    const auto start = clock::now();
+    const auto start = steady::now();
     holder.end(SIGKILL);
     until_started(*x.to, "long", ++starts);
     times.push_back(bench::seconds_since(start));
@@ -124,7 +124,7 @@ void killed_and_frozen(int runs) {
   times.clear();
   for (int i = 0; i < std::min(runs, 10); ++i) {
     auto& holder = x.holder_of("long");
-    const auto start = clock::now();
+    const auto start = steady::now();
     holder.send(SIGSTOP);
     until_started(*x.to, "long", ++starts);
     times.push_back(bench::seconds_since(start));
@@ -135,7 +135,7 @@ void killed_and_frozen(int runs) {
   times.clear();
   for (int i = 0; i < runs; ++i) {
     const auto id = "fresh-" + std::to_string(i);
-    const auto start = clock::now();
+    const auto start = steady::now();
     x.registry.end(SIGKILL);
     x.registry.start();
     value(x.to->enroll({make(id, "echo", nlohmann::json::object())}));
@@ -155,14 +155,14 @@ std::pair<double, double> speed(bool remote) {
   std::vector<double> latencies;
   for (int i = 0; i < alone; ++i) {
     const auto id = "one-" + std::to_string(i);
-    const auto start = clock::now();
+    const auto start = steady::now();
     value(x.to->enroll({make(id, "echo", nlohmann::json::object())}));
     value(x.to->wait(id, 10'000));
     latencies.push_back(bench::seconds_since(start));
   }
   constexpr int count = 5'000;
   std::vector<registration> batch;
-  const auto start = clock::now();
+  const auto start = steady::now();
   for (int i = 0; i < count; ++i) {
     batch.push_back(make("p-" + std::to_string(i), "echo", nlohmann::json::object()));
     if (batch.size() == 500) {

@@ -139,8 +139,13 @@ double actor_rate(const std::filesystem::path& path, std::size_t in_flight) {
   auto time = system.spawn(actors::timekeeper, duration_ms{30'000});
   const auto clock = std::make_shared<const actors::registry_clock>(actors::system_time(), 0);
   auto watch = system.spawn(actors::watcher, store, clock, actors::watch_policy{});
-  actors::registry_links links{store, clock, random_source(),
-                               watch, time,  [](const std::string&) { std::abort(); }};
+  actors::registry_links links{store,
+                               clock,
+                               random_source(),
+                               watch,
+                               time,
+                               {}, // Nobody enlists.
+                               [](const std::string&) { std::abort(); }};
   auto registry
     = system.spawn<caf::detached>(actors::registry, std::move(links), actors::registry_policy{});
   std::promise<double> rate;
