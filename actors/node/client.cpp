@@ -79,7 +79,8 @@ client::impl::run(bool repeatable, Handle Far::*to, milliseconds deadline, Ts...
   x->repeatable = repeatable;
   x->refuse = [result](const refusal& no) { result->set_value(no); };
   x->send = [result, to, deadline, repeatable, content = std::make_tuple(std::move(content)...)](
-              courier_pointer self, const reached_node& far, const std::function<bool()>& claim) {
+              courier_pointer self, const reached_node& far, const std::function<bool()>& claim,
+              const std::function<void(const refusal&)>& broken) {
     std::apply(
       [&](const auto&... each) {
         self->request(far.*to, deadline, each...)
@@ -89,11 +90,13 @@ client::impl::run(bool repeatable, Handle Far::*to, milliseconds deadline, Ts...
                 result->set_value(std::move(given));
               }
             },
-            [result, claim, repeatable](const caf::error& no) {
-              if (!claim()) {
+            [result, claim, broken, repeatable](const caf::error& no) {
+              const auto late = no == caf::sec::request_timeout;
+              if (!late && no.category() != caf::atom("belay")) {
+                broken(to_refusal(no));
+              } else if (!claim()) {
                 return;
-              }
-              if (no != caf::sec::request_timeout) {
+              } else if (!late) {
                 result->set_value(to_refusal(no));
               } else if (repeatable) {
                 result->set_value(refusal{ec::shutting_down, "the node does not answer"});

@@ -9,6 +9,8 @@ namespace {
 constexpr const char* component = "client";
 constexpr std::chrono::milliseconds pause_min{20};
 constexpr std::chrono::milliseconds pause_max{1'000};
+/// How often a request is sent whose link goes under it each time.
+constexpr std::uint32_t attempts_max = 10;
 
 } // namespace
 
@@ -46,14 +48,32 @@ void courier_state::collect() {
 
 void courier_state::send(std::uint64_t number, entry& x) {
   const auto attempt = ++x.attempt;
-  x.what->send(self, far_, [this, number, attempt] {
-    const auto found = open_.find(number);
-    if (found == open_.end() || found->second.attempt != attempt) {
-      return false;
-    }
-    open_.erase(found);
-    return true;
-  });
+  x.what->send(
+    self, far_,
+    [this, number, attempt] {
+      const auto found = open_.find(number);
+      if (found == open_.end() || found->second.attempt != attempt) {
+        return false;
+      }
+      open_.erase(found);
+      return true;
+    },
+    [this, number, attempt](const refusal& why) { broken(number, attempt, why); });
+}
+
+void courier_state::broken(std::uint64_t number, std::uint32_t attempt, const refusal& why) {
+  const auto found = open_.find(number);
+  if (found == open_.end() || found->second.attempt != attempt) {
+    return;
+  }
+  if (!found->second.what->repeatable) {
+    refuse(number, {ec::outcome_unknown, "the node was lost before it answered"});
+  } else if (setup_.patience.count() == 0 || attempt >= attempts_max) {
+    refuse(number, why);
+  } else if (linked_) {
+    self->demonitor(far_.registry.address());
+    lose_link();
+  }
 }
 
 void courier_state::connect() {
@@ -131,9 +151,12 @@ void courier_state::refuse(std::uint64_t number, const refusal& why) {
 }
 
 void courier_state::down(const caf::down_msg& x) {
-  if (!linked_ || x.source != far_.registry.address()) {
-    return;
+  if (linked_ && x.source == far_.registry.address()) {
+    lose_link();
   }
+}
+
+void courier_state::lose_link() {
   linked_ = false;
   far_ = {};
   std::vector<std::uint64_t> unsure;

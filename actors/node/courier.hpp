@@ -27,7 +27,10 @@ using courier_pointer = caf::stateful_actor<courier_state>*;
 struct errand {
   /// Sends it with a deadline. Who has an answer asks `claim` whether it still counts: once sent
   /// again, it does not.
-  std::function<void(courier_pointer, const reached_node&, std::function<bool()> claim)> send;
+  /// `broken` says that the link has gone under it, which is sometimes known sooner than the DOWN.
+  std::function<void(courier_pointer, const reached_node&, std::function<bool()> claim,
+                     std::function<void(const refusal&)> broken)>
+    send;
   std::function<void(const refusal&)> refuse;
   /// Whether it may be sent again when its answer was lost.
   bool repeatable = false;
@@ -81,6 +84,8 @@ private:
   void not_linked(const refusal& why);
   void send(std::uint64_t number, entry& x);
   void refuse(std::uint64_t number, const refusal& why);
+  void broken(std::uint64_t number, std::uint32_t attempt, const refusal& why);
+  void lose_link();
 
   courier_setup setup_;
   std::map<std::uint64_t, entry> open_;
