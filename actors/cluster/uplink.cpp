@@ -24,7 +24,6 @@ constexpr std::chrono::minutes compare_pause{1};
 void uplink_state::start(pointer self, uplink_setup setup) {
   self_ = self;
   setup_ = std::move(setup);
-  pause_ms_ = setup_.pause_min_ms;
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
   self->delayed_send(self, compare_pause, atom::tick_v);
@@ -57,7 +56,7 @@ void uplink_state::welcomed(welcome x) {
   linked_ = true;
   ++links_;
   failures_ = 0;
-  pause_ms_ = setup_.pause_min_ms;
+  setup_.pauses.reset();
   why_.clear();
   far_ = std::move(x);
   setup_.clock->set(far_.now);
@@ -80,12 +79,7 @@ void uplink_state::not_reached(const refusal& why) {
               "cannot reach the registry; trying again");
   }
   why_ = why.text;
-  // Between half the pause and all of it: many workers do not come back in one instant.
-  const auto half = std::max<duration_ms>(pause_ms_ / 2, 1);
-  const auto pause
-    = half + static_cast<duration_ms>(setup_.random() % static_cast<std::uint64_t>(half));
-  pause_ms_ = std::min(pause_ms_ * 2, setup_.pause_max_ms);
-  self_->delayed_send(self_, std::chrono::milliseconds{pause}, atom::connect_v);
+  self_->delayed_send(self_, setup_.pauses.next(setup_.random()), atom::connect_v);
 }
 
 void uplink_state::down(const caf::down_msg& x) {

@@ -1,6 +1,7 @@
 // The uplink: the registry node, as the actors of a worker node see it.
 #pragma once
 
+#include "actors/backoff.hpp"
 #include "actors/clock.hpp"
 #include "messages/protocol.hpp"
 
@@ -49,9 +50,8 @@ struct uplink_setup {
   std::shared_ptr<remote_clock> clock;
   /// Returns 64 random bits: jitter.
   std::function<std::uint64_t()> random;
-  /// Pause before the first new try, in milliseconds; doubled up to the second.
-  duration_ms pause_min_ms = 50;
-  duration_ms pause_max_ms = 2'000;
+  /// Before the registry is tried again.
+  backoff pauses{std::chrono::milliseconds{50}, std::chrono::milliseconds{2'000}};
   /// Most requests without an answer; beyond that they are refused with `shutting_down`.
   std::size_t open_max = 10'000;
   /// Called when the registry will never take us: it speaks another version of the protocol.
@@ -102,7 +102,6 @@ private:
   std::uint64_t last_number_ = 0;
   std::uint64_t links_ = 0;
   std::uint64_t failures_ = 0;
-  duration_ms pause_ms_ = 0;
   std::string why_;
 };
 

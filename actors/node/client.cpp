@@ -1,16 +1,15 @@
 #include "actors/node/client.hpp"
 
 #include "actors/cluster/dial.hpp"
+#include "actors/machine.hpp"
 #include "actors/node/client_impl.hpp"
 #include "messages/wire_error.hpp"
 
-#include <atomic>
 #include <caf/sec.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <chrono>
 #include <optional>
-#include <random>
 #include <tuple>
 
 namespace belay::actors {
@@ -28,11 +27,6 @@ constexpr duration_ms wait_slice_ms = 4'000;
 /// What an answer may take beyond the time it was asked to wait.
 constexpr milliseconds answer_margin{3'000};
 
-std::uint64_t random_bits() {
-  thread_local std::mt19937_64 bits{std::random_device{}()};
-  return bits();
-}
-
 } // namespace
 
 client::impl::~impl() {
@@ -46,26 +40,15 @@ client::impl::~impl() {
 }
 
 std::optional<refusal> client::impl::open(caf::actor_system& system, courier_setup setup) {
-  std::promise<std::optional<refusal>> first;
-  auto told = first.get_future();
-  auto tell = std::make_shared<std::promise<std::optional<refusal>>>(std::move(first));
-  auto once = std::make_shared<std::atomic<bool>>(false);
+  auto first = std::make_shared<std::promise<std::optional<refusal>>>();
+  auto told = first->get_future();
   setup.queue = queue;
   setup.random = random_bits;
-  setup.greeted = [state = greeted, tell, once](const reached_node& x) {
-    {
-      const std::lock_guard lock{state->mutex};
-      state->node = x;
-    }
-    if (!once->exchange(true)) {
-      tell->set_value(std::nullopt);
-    }
+  setup.greeted = [state = greeted](const welcome& x) {
+    const std::lock_guard lock{state->mutex};
+    state->node = x;
   };
-  setup.not_reached = [tell, once](const refusal& no) {
-    if (!once->exchange(true)) {
-      tell->set_value(no);
-    }
-  };
+  setup.first_try = [first](const std::optional<refusal>& no) { first->set_value(no); };
   courier = system.spawn(actors::courier, std::move(setup));
   return told.get();
 }

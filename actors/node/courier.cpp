@@ -7,8 +7,6 @@ namespace belay::actors {
 namespace {
 
 constexpr const char* component = "client";
-constexpr std::chrono::milliseconds pause_min{20};
-constexpr std::chrono::milliseconds pause_max{1'000};
 /// How often a request is sent whose link goes under it each time.
 constexpr std::uint32_t attempts_max = 10;
 
@@ -17,7 +15,6 @@ constexpr std::uint32_t attempts_max = 10;
 void courier_state::start(courier_pointer actor, courier_setup given) {
   self = actor;
   setup_ = std::move(given);
-  pause_ = pause_min;
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
   connect();
@@ -108,12 +105,12 @@ void courier_state::linked(reached_node x) {
     return;
   }
   linked_ = true;
-  ever_linked_ = true;
   missed_at_ = {};
-  pause_ = pause_min;
+  pauses_.reset();
   far_ = std::move(x);
   self->monitor(far_.registry);
   setup_.greeted(far_);
+  tell_first(std::nullopt);
   for (auto& [number, open] : open_) {
     send(number, open);
   }
@@ -124,9 +121,7 @@ void courier_state::not_linked(const refusal& why) {
   if (stopped_) {
     return;
   }
-  if (!ever_linked_ && setup_.not_reached) {
-    std::exchange(setup_.not_reached, nullptr)(why);
-  }
+  tell_first(why);
   const auto hopeless = why.code == ec::protocol_mismatch || why.code == ec::bad_request;
   if (hopeless || self->clock().now() - missed_at_ >= setup_.patience) {
     missed_at_ = {};
@@ -135,10 +130,13 @@ void courier_state::not_linked(const refusal& why) {
     }
     return;
   }
-  const auto half = std::max<std::int64_t>(pause_.count() / 2, 1);
-  const auto jitter = static_cast<std::int64_t>(setup_.random() % static_cast<std::uint64_t>(half));
-  pause_ = std::min(pause_ * 2, pause_max);
-  self->delayed_send(self, std::chrono::milliseconds{half + jitter}, atom::connect_v);
+  self->delayed_send(self, pauses_.next(setup_.random()), atom::connect_v);
+}
+
+void courier_state::tell_first(const std::optional<refusal>& no) {
+  if (setup_.first_try) {
+    std::exchange(setup_.first_try, nullptr)(no);
+  }
 }
 
 void courier_state::refuse(std::uint64_t number, const refusal& why) {

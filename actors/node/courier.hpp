@@ -1,6 +1,7 @@
 // The courier: carries a client's requests to a node, over as many connections as it takes.
 #pragma once
 
+#include "actors/backoff.hpp"
 #include "actors/clock.hpp"
 #include "messages/protocol.hpp"
 
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace belay::actors {
 
@@ -49,9 +51,9 @@ struct courier_setup {
                      std::function<void(const refusal&)>)>
     dial;
   /// Told of each handshake, in the courier's thread.
-  std::function<void(const reached_node&)> greeted;
-  /// Told once, when the first try has failed.
-  std::function<void(const refusal&)> not_reached;
+  std::function<void(const welcome&)> greeted;
+  /// Told once, how the first try has ended: nothing when the node was reached.
+  std::function<void(const std::optional<refusal>&)> first_try;
   /// How long requests wait for a lost link to come back; 0: not at all.
   std::chrono::milliseconds patience{0};
   std::chrono::milliseconds greet_deadline{5'000};
@@ -80,6 +82,7 @@ private:
   };
 
   void greet(const node_actor& to);
+  void tell_first(const std::optional<refusal>& no);
   void linked(reached_node x);
   void not_linked(const refusal& why);
   void send(std::uint64_t number, entry& x);
@@ -93,11 +96,10 @@ private:
   reached_node far_;
   bool linked_ = false;
   bool connecting_ = false;
-  bool ever_linked_ = false;
   bool stopped_ = false;
   /// When the link was missed first; the patience counts from here.
   caf::actor_clock::time_point missed_at_;
-  std::chrono::milliseconds pause_{0};
+  backoff pauses_{std::chrono::milliseconds{20}, std::chrono::milliseconds{1'000}};
 };
 
 caf::behavior courier(courier_pointer self, courier_setup setup);

@@ -2,16 +2,13 @@
 
 #include "actors/cluster/dial.hpp"
 #include "actors/log.hpp"
+#include "actors/machine.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
-#include "messages/wire_error.hpp"
 
-#include <array>
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
-#include <climits>
 #include <cstdlib>
-#include <openssl/rand.h>
 #include <unistd.h>
 
 namespace belay::actors {
@@ -22,15 +19,6 @@ namespace {
 constexpr int fault_exit_code = 74;
 
 constexpr std::chrono::seconds handshake_deadline{10};
-
-std::uint64_t random_bits() {
-  std::uint64_t bits = 0;
-  // RAND_bytes fails only when the system has no entropy source at all.
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(&bits), sizeof bits) != 1) {
-    throw std::runtime_error{"the system's random number generator does not answer"};
-  }
-  return bits;
-}
 
 void end_program(const std::string& why) {
   log::error("node", "node.fault", {{"why", why}},
@@ -52,9 +40,7 @@ void end_worker(const std::string& why) {
 
 /// Host and process id, for people.
 std::string here() {
-  std::array<char, HOST_NAME_MAX + 1> host{};
-  gethostname(host.data(), host.size() - 1);
-  return std::string{host.data()} + ":" + std::to_string(getpid());
+  return host_name() + ":" + std::to_string(getpid());
 }
 
 std::shared_ptr<storage::store> open_store(const runtime_options& options) {
@@ -72,8 +58,8 @@ uplink_setup make_uplink(const runtime_options& options) {
   x.where = options.join_host + ":" + std::to_string(options.join_port);
   x.clock = std::make_shared<remote_clock>(system_time().steady);
   x.random = random_bits;
-  x.pause_min_ms = options.reconnect_min_ms;
-  x.pause_max_ms = options.reconnect_max_ms;
+  x.pauses = {std::chrono::milliseconds{options.reconnect_min_ms},
+              std::chrono::milliseconds{options.reconnect_max_ms}};
   x.on_fault = options.on_fault ? options.on_fault : end_worker;
   x.dial = [host = options.join_host, port = options.join_port](uplink_setup::pointer self,
                                                                 uplink_setup::reached reached,

@@ -1,5 +1,6 @@
 // belay node: runs a node in the foreground.
 #include "actors/log.hpp"
+#include "actors/machine.hpp"
 #include "actors/node/runtime.hpp"
 #include "app/commands/commands.hpp"
 #include "app/commands/settings.hpp"
@@ -9,8 +10,6 @@
 #include "messages/did_you_mean.hpp"
 
 #include <algorithm>
-#include <array>
-#include <climits>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -107,9 +106,7 @@ std::string role_of(const node_options& x, const common_options& common) {
 
 /// Workers of one machine need names of their own; the registry's node is "local" by default.
 std::string worker_name() {
-  std::array<char, HOST_NAME_MAX + 1> host{};
-  gethostname(host.data(), host.size() - 1);
-  return std::string{host.data()} + "-" + std::to_string(getpid());
+  return actors::host_name() + "-" + std::to_string(getpid());
 }
 
 void check_offer(const configuration& settings, const running::toolbox& tools) {

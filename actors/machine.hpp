@@ -1,0 +1,16 @@
+// What is asked of the machine itself: randomness, and its name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace belay::actors {
+
+/// Returns 64 random bits of OpenSSL's generator. Throws `std::runtime_error` when the system has no
+/// source of randomness. From any thread.
+[[nodiscard]] std::uint64_t random_bits();
+
+/// Returns the name of the host, as `hostname` prints it.
+[[nodiscard]] std::string host_name();
+
+} // namespace belay::actors
