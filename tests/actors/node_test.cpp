@@ -1,12 +1,9 @@
 // Registry, sweeper, process and lease keeper together, on a scheduler and clocks the test owns.
-#include "actors/node/node.hpp"
-
 #include "actors/registry/registry.hpp"
 #include "tests/support/captured_log.hpp"
-#include "tests/support/deterministic_system.hpp"
 #include "tests/support/fake_tool.hpp"
 #include "tests/support/registrations.hpp"
-#include "tests/support/scratch_directory.hpp"
+#include "tests/support/registry_fixture.hpp"
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -19,49 +16,25 @@ using belay::tests::make_registration;
 namespace {
 
 /// A node on the test scheduler, with one fake tool and two slots.
-struct node_fixture : tests::deterministic_system {
+struct node_fixture : tests::registry_fixture {
   node_fixture() {
     open();
   }
 
   ~node_fixture() {
-    close();
+    close(); // Before the tool goes, which its runs tell.
   }
 
   void open() {
-    storage::options options;
-    options.directory = directory.path();
-    options.free_min_bytes = 0;
-    options.interruptions_max = 3;
-    store = std::make_shared<storage::store>(options);
     box = std::make_shared<running::toolbox>();
     box->add(tool.as_tool("fake"));
     actors::node_setup setup;
-    setup.store = store;
-    setup.clock = std::make_shared<const actors::registry_clock>(time(), store->last_time());
-    setup.random = [this] { return ++bits; };
     setup.tools = box;
     setup.registry.ttl_ms = 30'000;
     setup.worker.slots = 2;
     setup.worker.cancel_grace_ms = 10'000;
     setup.worker.renew_interval_ms = 10'000;
-    setup.detach_registry = false;
-    setup.on_fault = [this](const std::string& why) { fault = why; };
-    node = sys.spawn(actors::node, std::move(setup));
-    run();
-    auto greeted = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"test"});
-    REQUIRE(greeted);
-    to = *greeted;
-  }
-
-  void close() {
-    to = {};
-    if (node) {
-      caf::anon_send(node, atom::stop_v, false);
-      node = nullptr;
-    }
-    run();
-    store.reset();
+    registry_fixture::open(std::move(setup), 3);
   }
 
   /// Ends the node as a crash would: nothing is told to anybody.
@@ -70,24 +43,6 @@ struct node_fixture : tests::deterministic_system {
       x->callbacks = {};
     }
     close();
-  }
-
-  void enroll(registration x) {
-    const auto answered
-      = ask<registered_list>(to.registry, atom::enroll_v, std::vector<registration>{std::move(x)});
-    INFO((answered ? std::string{} : answered.why().text));
-    REQUIRE(answered);
-    run();
-  }
-
-  process_view view(const std::string& id) {
-    auto found = store->get(id);
-    REQUIRE(found);
-    return *found;
-  }
-
-  std::string word(const std::string& id) {
-    return state_word(view(id), std::numeric_limits<timestamp_ms>::max());
   }
 
   std::vector<std::string> history(const std::string& id) {
@@ -143,14 +98,8 @@ struct node_fixture : tests::deterministic_system {
     return rows->items.front().held;
   }
 
-  tests::scratch_directory directory;
   tests::fake_tool tool;
-  std::uint64_t bits = 0;
-  std::string fault;
-  std::shared_ptr<storage::store> store;
   std::shared_ptr<running::toolbox> box;
-  node_actor node;
-  welcome to;
 };
 
 } // namespace

@@ -4,8 +4,8 @@
 //     BELAY_CHAOS_PROCESSES=5000  how many processes are registered, a sixth of them workflows
 //                                 (default 900)
 //     BELAY_SEED=n                the order of the faults (default: random, and shown)
-#include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/shell.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -211,14 +211,13 @@ TEST_CASE("chaos: whatever is killed or frozen, each process has one outcome", "
   const auto doctor = x.registry.ask({"doctor"});
   INFO(doctor.out << doctor.err);
   CHECK(doctor.code == 0);
-  CHECK(x.registry.end(SIGTERM) == 0);
-  const auto data = (x.scratch.path() / "data").string();
-  const auto checked = tests::run_belay({"store", "check", "--data", data});
-  INFO(checked.out << checked.err);
-  CHECK(checked.code == 0);
+  tests::stop_and_check(x.registry);
   // No two have committed for one row: each history has one end, under its last fence.
   const auto lines_path = (x.scratch.path() / "export").string();
-  REQUIRE(tests::run_belay({"store", "export", lines_path, "--data", data}).code == 0);
+  REQUIRE(
+    tests::run_belay({"store", "export", lines_path, "--data", x.registry.directory().string()})
+      .code
+    == 0);
   std::ifstream exported{lines_path};
   std::map<std::string, int> ends;
   for (std::string line; std::getline(exported, line);) {

@@ -1,19 +1,16 @@
 // A registry node and workers on the test scheduler, with links that the test cuts and mends.
 #pragma once
 
-#include "actors/node/node.hpp"
-#include "tests/support/deterministic_system.hpp"
 #include "tests/support/fake_tool.hpp"
 #include "tests/support/registrations.hpp"
-#include "tests/support/scratch_directory.hpp"
+#include "tests/support/registry_fixture.hpp"
 
 #include <caf/exit_reason.hpp>
-#include <limits>
 #include <list>
 
 namespace belay::tests {
 
-struct cluster_fixture : deterministic_system {
+struct cluster_fixture : registry_fixture {
   /// One worker node, without the node around it.
   struct worker {
     std::string name;
@@ -67,41 +64,16 @@ struct cluster_fixture : deterministic_system {
     for (auto& x : workers) {
       end(x);
     }
-    close();
   }
 
   void open() {
-    storage::options options;
-    options.directory = directory.path();
-    options.free_min_bytes = 0;
-    options.interruptions_max = 0;
-    store = std::make_shared<storage::store>(options);
     actors::node_setup setup;
     setup.name = "registry";
     setup.works = false;
-    setup.store = store;
-    setup.clock = std::make_shared<const actors::registry_clock>(time(), store->last_time());
-    setup.random = [this] { return ++bits; };
     setup.tools = std::make_shared<running::toolbox>();
     setup.registry.ttl_ms = std::chrono::milliseconds{ttl}.count();
     setup.registry.link_grace_ms = link_grace_ms;
-    setup.detach_registry = false;
-    setup.on_fault = [this](const std::string& why) { fault = why; };
-    node = sys.spawn(actors::node, std::move(setup));
-    run();
-    auto greeted = ask<welcome>(node, atom::hello_v, protocol_version, std::string{"test"});
-    REQUIRE(greeted);
-    to = *greeted;
-  }
-
-  void close() {
-    to = {};
-    if (node) {
-      caf::anon_send(node, atom::stop_v, false);
-      node = nullptr;
-    }
-    run();
-    store.reset();
+    registry_fixture::open(std::move(setup), 0);
   }
 
   worker& add(const std::string& name, std::uint32_t slots) {
@@ -193,23 +165,10 @@ struct cluster_fixture : deterministic_system {
     advance(std::chrono::seconds{3});
   }
 
-  void enroll(const std::string& id, std::int32_t priority = 0) {
-    auto item = make_registration(id);
-    item.priority = priority;
-    const auto answered = ask<registered_list>(to.registry, atom::enroll_v,
-                                               std::vector<registration>{std::move(item)});
-    REQUIRE(answered);
-    run();
-  }
+  using registry_fixture::enroll;
 
-  process_view view(const std::string& id) {
-    auto found = store->get(id);
-    REQUIRE(found);
-    return *found;
-  }
-
-  std::string word(const std::string& id) {
-    return state_word(view(id), std::numeric_limits<timestamp_ms>::max());
+  void enroll(const std::string& id) {
+    enroll(make_registration(id));
   }
 
   node_info shown(const std::string& name) {
@@ -223,14 +182,8 @@ struct cluster_fixture : deterministic_system {
     return {};
   }
 
-  scratch_directory directory;
   duration_ms link_grace_ms = 0;
-  std::uint64_t bits = 0;
-  std::string fault;
-  std::shared_ptr<storage::store> store;
   std::list<worker> workers;
-  node_actor node;
-  welcome to;
 };
 
 } // namespace belay::tests

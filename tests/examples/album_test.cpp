@@ -2,9 +2,9 @@
 // each commit.
 #include "examples/album/album.hpp"
 
-#include "actors/testing/node.hpp"
 #include "tests/examples/pictures.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/testing_node.hpp"
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -97,17 +97,7 @@ struct album_fixture {
   }
 
   [[nodiscard]] json result() const {
-    const auto ended = node.outcome_of("a");
-    REQUIRE(ended);
-    INFO(ended->message);
-    REQUIRE(ended->kind == outcome_kind::success);
-    return json::parse(ended->value);
-  }
-
-  void check_sound() const {
-    const auto findings = node.check();
-    CAPTURE(findings);
-    CHECK(findings.empty());
+    return tests::success_of(node, "a");
   }
 
   tests::scratch_directory scratch;
@@ -144,7 +134,7 @@ TEST_CASE("album: approved, it has a page, thumbnails and a manifest", "[example
   REQUIRE(ended.attachments.size() == 1);
   CHECK(ended.attachments.front().name == "manifest.json");
   CHECK(ended.attachments.front().ref == result.at("manifest"));
-  x.check_sound();
+  tests::require_sound(x.node);
 }
 
 TEST_CASE("album: rejected or forgotten, nothing is left of it", "[examples][album]") {
@@ -163,7 +153,7 @@ TEST_CASE("album: rejected or forgotten, nothing is left of it", "[examples][alb
   }
   CHECK(x.result().at("published") == false);
   CHECK_FALSE(std::filesystem::exists(x.target));
-  x.check_sound();
+  tests::require_sound(x.node);
 }
 
 TEST_CASE("album: a folder that is not there is a failure, and takes nothing with it",
@@ -211,7 +201,7 @@ TEST_CASE("album: through a crash at each commit it comes to the same",
       const auto written = pages.count();
       CHECK((written == 1 || written == 2));
       pages_twice += written - 1;
-      x.check_sound();
+      tests::require_sound(x.node);
     }
     // The step is run again where its entry was not on disk yet, and there only.
     CHECK(pages_twice == (before ? 1 : 0));
@@ -241,7 +231,7 @@ TEST_CASE("album: cancelled, it takes back what it has made, through a crash at 
       REQUIRE(ended);
       CHECK(ended->kind == outcome_kind::cancelled);
       CHECK_FALSE(std::filesystem::exists(x.target));
-      x.check_sound();
+      tests::require_sound(x.node);
     }
   }
 }

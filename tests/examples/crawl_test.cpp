@@ -1,9 +1,9 @@
 // The crawl on a node for tests: more files than children, and a crash at each commit.
 #include "examples/crawl/crawl.hpp"
 
-#include "actors/testing/node.hpp"
 #include "examples/common/files.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/testing_node.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -41,11 +41,7 @@ struct crawl_fixture {
   }
 
   [[nodiscard]] json result() const {
-    const auto ended = node.outcome_of("c");
-    REQUIRE(ended);
-    INFO(ended->message);
-    REQUIRE(ended->kind == outcome_kind::success);
-    return json::parse(ended->value);
+    return tests::success_of(node, "c");
   }
 
   tests::scratch_directory scratch;
@@ -116,9 +112,7 @@ TEST_CASE("crawl: through a crash at each commit it comes to the same",
       x.node.advance(1min);
       CHECK(x.node.crashes() == 1);
       CHECK(x.result().dump() == expected);
-      const auto findings = x.node.check();
-      CAPTURE(findings);
-      CHECK(findings.empty());
+      tests::require_sound(x.node);
     }
   }
 }

@@ -1,8 +1,8 @@
 // The example programs as a person runs them, killed again and again.
-#include "tests/support/program.hpp"
 
 #include "tests/examples/pictures.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/shell.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -41,14 +41,6 @@ struct running_example {
     INFO(waited.out << waited.err);
     REQUIRE(waited.code == 0);
     return json::parse(waited.out).at("outcome").at("value");
-  }
-
-  void stop_and_check() {
-    CHECK(node.end(SIGTERM) == 0);
-    const auto checked
-      = tests::run_belay({"store", "check", "--data", (scratch.path() / "data").string()});
-    INFO(checked.out << checked.err);
-    CHECK(checked.code == 0);
   }
 
   tests::scratch_directory scratch;
@@ -97,7 +89,7 @@ TEST_CASE("album: killed at any instant, it is published once and whole",
   }
   const auto shown = json::parse(x.node.ask({"get", "-o", "json", "a"}).out);
   CHECK(shown.at("status").at("stage") == "published");
-  x.stop_and_check();
+  tests::stop_and_check(x.node);
 }
 
 TEST_CASE("album: cancelled while it waits, nothing is left of it",
@@ -115,7 +107,7 @@ TEST_CASE("album: cancelled while it waits, nothing is left of it",
   x.kill_and_restart();
   CHECK(x.node.ask({"wait", "--timeout", "60s", "a"}).code == 3);
   CHECK_FALSE(fs::exists(target));
-  x.stop_and_check();
+  tests::stop_and_check(x.node);
 }
 
 TEST_CASE("album: arguments that do not fit are refused by name", "[examples][album][system]") {
@@ -165,5 +157,5 @@ TEST_CASE("crawl: a thousand children, killed twice, and every hash right",
   const auto stat = x.node.ask(
     {"list", "-o", "json", "--state", "success", "--kind", "crawl.hash", "--limit", "1000"});
   CHECK(json::parse(stat.out).at("processes").size() == files);
-  x.stop_and_check();
+  tests::stop_and_check(x.node);
 }

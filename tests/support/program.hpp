@@ -41,6 +41,9 @@ public:
   [[nodiscard]] bool running() const {
     return os_pid_ > 0;
   }
+  [[nodiscard]] const std::filesystem::path& directory() const {
+    return directory_;
+  }
   [[nodiscard]] int os_pid() const {
     return os_pid_;
   }

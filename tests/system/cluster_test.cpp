@@ -1,6 +1,6 @@
 // A registry and workers as real processes on loopback: joined, killed, frozen, drained.
-#include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/shell.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -11,6 +11,8 @@
 
 using namespace belay;
 using nlohmann::json;
+using tests::has;
+using tests::stop_and_check;
 
 namespace {
 
@@ -82,19 +84,7 @@ struct cluster_fixture {
     while (owner_of(id) != worker) {
     }
   }
-
-  void check_store() {
-    CHECK(registry.end(SIGTERM) == 0);
-    const auto checked
-      = tests::run_belay({"store", "check", "--data", (scratch.path() / "data").string()});
-    INFO(checked.out << checked.err);
-    CHECK(checked.code == 0);
-  }
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 } // namespace
 
@@ -115,7 +105,7 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: a killed worker's process runs on an
   CHECK(shown("w1").at("incarnation") == 2);
   let_end();
   CHECK(registry.ask({"wait", "a"}).code == 0);
-  check_store();
+  stop_and_check(registry);
 }
 
 TEST_CASE_METHOD(cluster_fixture,
@@ -148,7 +138,7 @@ TEST_CASE_METHOD(cluster_fixture,
   CHECK(registry.ask({"wait", "a"}).code == 0);
   const auto history = registry.ask({"events", "a"}).out;
   CHECK(std::count(history.begin(), history.end(), '\n') == 5);
-  check_store();
+  stop_and_check(registry);
 }
 
 TEST_CASE_METHOD(cluster_fixture, "cluster: a killed registry finds its workers at work again",
@@ -168,7 +158,7 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: a killed registry finds its workers 
   CHECK(registry.ask({"wait", "b"}).code == 0);
   CHECK(get("a").at("interruptions") == 0);
   CHECK(shown("w1").at("incarnation") == 1);
-  check_store();
+  stop_and_check(registry);
 }
 
 TEST_CASE_METHOD(cluster_fixture, "cluster: nodes, drain and undrain from the shell",
@@ -207,7 +197,7 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: nodes, drain and undrain from the sh
   CHECK(registry.ask({"wait", "a"}).code == 0);
   CHECK(get("a").at("interruptions") == 0);
   CHECK(shown("w1").is_null());
-  check_store();
+  stop_and_check(registry);
 }
 
 TEST_CASE("cluster: flags that do not go together", "[system][cluster][bad input]") {

@@ -1,6 +1,6 @@
 // Workflows as a person meets them in the shell, most of all where something is wrong.
-#include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
+#include "tests/support/shell.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -10,6 +10,8 @@
 
 using namespace belay;
 using nlohmann::json;
+using tests::has;
+using tests::stop_and_check;
 
 namespace {
 
@@ -41,19 +43,7 @@ struct contrary_fixture {
     while (get(id).at("state") != "waiting") {
     }
   }
-
-  void check_store() {
-    CHECK(node.end(SIGTERM) == 0);
-    const auto checked
-      = tests::run_belay({"store", "check", "--data", (scratch.path() / "data").string()});
-    INFO(checked.out << checked.err);
-    CHECK(checked.code == 0);
-  }
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 } // namespace
 
@@ -114,7 +104,7 @@ TEST_CASE_METHOD(contrary_fixture, "workflows: too large, too many, in a circle,
   no = failure_of("args");
   CHECK(no.at("code") == "bad_arguments");
   CHECK(has(no.at("message"), "args/room: 5"));
-  check_store();
+  stop_and_check(node);
 }
 
 TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the shell",
@@ -169,7 +159,7 @@ TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the s
   CHECK(none.code == 2);
   CHECK(has(none.err, "has no attachment 'none'"));
   CHECK(node.ask({"attachment", "w", "said", "--out", "/no/such/folder/x"}).code != 0);
-  check_store();
+  stop_and_check(node);
 }
 
 TEST_CASE_METHOD(contrary_fixture, "doctor: code that does not stop is named until it does",

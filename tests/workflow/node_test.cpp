@@ -1,11 +1,12 @@
 // Workflows on a whole node: journaled, parked, woken, cancelled, and gone on with after crashes.
-#include "actors/testing/node.hpp"
+#include "tests/support/testing_node.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
 
 using namespace belay;
 using namespace std::chrono_literals;
+using tests::require_sound;
 
 namespace {
 
@@ -45,13 +46,6 @@ void add_album(testing::node& node, world& seen) {
             return args.at("file");
           })
     .workflow("album", album);
-}
-
-void require_sound(const testing::node& node) {
-  for (const auto& finding : node.check()) {
-    INFO(finding);
-    CHECK(false);
-  }
 }
 
 } // namespace
