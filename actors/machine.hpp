@@ -6,8 +6,8 @@
 
 namespace belay::actors {
 
-/// Returns 64 random bits of OpenSSL's generator. Throws `std::runtime_error` when the system has no
-/// source of randomness. From any thread.
+/// Returns 64 random bits of OpenSSL's generator. Throws `std::runtime_error` when the system has
+/// no source of randomness. From any thread.
 [[nodiscard]] std::uint64_t random_bits();
 
 /// Returns the name of the host, as `hostname` prints it.
