@@ -1,0 +1,149 @@
+#include "actors/gate/gate.hpp"
+
+#include "actors/gate/doorman.hpp"
+#include "actors/gate/peer_book.hpp"
+#include "actors/log.hpp"
+
+namespace belay::gates {
+
+namespace {
+
+sockaddr_storage loopback(std::uint16_t port) {
+  sockaddr_storage x{};
+  uv_ip4_addr("127.0.0.1", port, reinterpret_cast<sockaddr_in*>(&x));
+  return x;
+}
+
+refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
+  return {ec::bad_request, field + ": '" + value + "' is not acceptable, expected " + expected};
+}
+
+std::optional<refusal> check(const gate_options& x) {
+  if (x.target_port == 0) {
+    return bad("target_port", "0", "the port on which CAF listens");
+  }
+  if (x.message_max < 2 * node_bytes) {
+    return bad("message_max", std::to_string(x.message_max), "64 or more");
+  }
+  if (x.connections_max == 0 || x.handshake_timeout_ms <= 0) {
+    return bad("connections_max or handshake_timeout", "0", "more");
+  }
+  const auto address = parse_ip(x.address, x.port);
+  if (!address) {
+    return address.why();
+  }
+  if (!x.tls && !x.plain_anywhere && !is_loopback(*address)) {
+    return bad("address", x.address,
+               "a loopback address: plain connections carry no passwords, so beyond this machine "
+               "TLS is needed");
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+struct gate::impl {
+  std::shared_ptr<const tls_context> tls;
+  std::function<void(const std::string& address, const std::string& why)> on_closed;
+  peer_book book;
+  /// Last, so that its thread has ended before what it uses goes.
+  std::optional<doorman> door;
+
+  std::optional<std::string> admit(const relay& who, const node_key& node) {
+    peer one{node, {"", role::admin}, false, who.address()};
+    if (who.certified()) {
+      one.who = *who.certified();
+      one.is_certified = true;
+    }
+    if (auto no = book.enter(&who, one, uv_hrtime())) {
+      return no;
+    }
+    log::debug("gate", "gate.opened",
+               {{"address", one.address},
+                {"node", to_string(node)},
+                {"name", one.who.name},
+                {"role", to_string(one.who.what)}},
+               "a node has come in");
+    return std::nullopt;
+  }
+
+  void over(const relay& who, const std::string& why, bool begun) {
+    book.leave(&who, uv_hrtime());
+    if (why.empty()) {
+      log::debug("gate", "gate.closed", {{"address", who.address()}}, "a connection has ended");
+    } else {
+      log::warn("gate", begun ? "gate.cut" : "gate.refused",
+                {{"address", who.address()},
+                 {"name", who.certified() ? who.certified()->name : std::string{}},
+                 {"why", why}},
+                begun ? "a connection was cut" : "a connection was refused");
+    }
+    if (on_closed) {
+      on_closed(who.address(), why);
+    }
+  }
+};
+
+checked<std::unique_ptr<gate>> gate::open(const gate_options& options) {
+  if (auto no = check(options)) {
+    return *no;
+  }
+  const auto own = parse_node_key(options.node);
+  if (!own) {
+    return bad("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
+  }
+  auto x = std::make_unique<impl>();
+  if (options.tls) {
+    auto context = tls_context::load(*options.tls);
+    if (!context) {
+      return context.why();
+    }
+    x->tls = *context;
+  }
+  x->on_closed = options.on_closed;
+  relay_rules rules;
+  rules.frames = {speaker::client, *own, options.message_max};
+  rules.tls = x->tls;
+  rules.handshake_timeout_ms = options.handshake_timeout_ms;
+  rules.find = [to = loopback(options.target_port)](const auto& answer) {
+    answer({to}, "CAF does not listen");
+  };
+  rules.admit
+    = [x = x.get()](const relay& who, const node_key& node) { return x->admit(who, node); };
+  rules.over = [x = x.get()](const relay& who, const std::string& why, bool begun) {
+    x->over(who, why, begun);
+  };
+  x->door.emplace(doorman_options{options.address, options.port, options.connections_max},
+                  std::move(rules));
+  if (auto no = x->door->open()) {
+    return *no;
+  }
+  return std::unique_ptr<gate>{new gate{std::move(x)}};
+}
+
+gate::gate(std::unique_ptr<impl> x) : impl_{std::move(x)} {}
+
+gate::~gate() = default;
+
+std::uint16_t gate::port() const {
+  return impl_->door->port();
+}
+
+std::optional<peer> gate::peer_of(const caf::node_id& node) const {
+  const auto key = key_of(node);
+  return key ? peer_of(*key) : std::nullopt;
+}
+
+std::optional<peer> gate::peer_of(const node_key& node) const {
+  return impl_->book.find(node);
+}
+
+std::vector<peer> gate::peers() const {
+  return impl_->book.all();
+}
+
+std::size_t gate::connections() const {
+  return impl_->door->connections();
+}
+
+} // namespace belay::gates
