@@ -65,6 +65,7 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   add_workflow_commands(app, common, action);
   add_cluster_commands(app, common, action);
   add_run_command(app, common, action);
+  add_tls_commands(app, common, action);
   add_config_command(app, common, action);
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands({})) {

@@ -22,6 +22,10 @@ struct configuration {
   std::int64_t node_port = 0;
   duration_ms node_drain_timeout = 30'000;
 
+  std::int64_t cluster_message_max = 4LL << 20;
+  std::int64_t cluster_connections_max = 1'024;
+  duration_ms cluster_handshake_timeout = 5'000;
+
   std::int64_t store_size_max = 64LL << 30;
   std::int64_t store_free_min = 64LL << 20;
   std::int64_t store_ballast = 16LL << 20;

@@ -49,8 +49,8 @@ constexpr std::string_view info_answer = "@<>+@atom+@str+@strong_actor_ptr+@str"
 /// time-outs), what links (@strong_actor_ptr), what holds further messages and so recurses
 /// (@message, @config_value), and what believes a length (@charbuf).
 constexpr std::array<std::string_view, 15> plain_types{
-  "@atom", "@i16", "@i32", "@i64",      "@i8",  "@node", "@str", "@strset",
-  "@u16",  "@u32", "@u64", "@timespan", "@unit", "@u8",  "bool"};
+  "@atom", "@i16", "@i32", "@i64",      "@i8",   "@node", "@str", "@strset",
+  "@u16",  "@u32", "@u64", "@timespan", "@unit", "@u8",   "bool"};
 
 /// Reads a payload from its beginning; every call returns nothing where it ends too early.
 class cursor {
@@ -267,8 +267,8 @@ std::optional<std::string> frame_reader::check_header(const header& x) {
   }
 }
 
-std::optional<std::string> frame_reader::check_handshake(const header& x,
-                                                         std::string_view payload) {
+std::optional<std::string>
+frame_reader::check_handshake(const header& x, std::string_view payload) {
   const auto node = cursor{payload}.node();
   if (!node) {
     return "a handshake without a node id of CAF's usual kind";

@@ -1,7 +1,7 @@
 #include "actors/gate/certificate_files.hpp"
 
-#include <array>
 #include <arpa/inet.h>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -61,8 +61,8 @@ std::optional<refusal> write_one(const std::filesystem::path& path, const new_fi
 
 } // namespace
 
-std::optional<refusal> write_new(const std::filesystem::path& directory,
-                                 const std::vector<new_file>& files) {
+std::optional<refusal>
+write_new(const std::filesystem::path& directory, const std::vector<new_file>& files) {
   constexpr mode_t directory_mode = 0700;
   constexpr mode_t others = 0077;
   if (mkdir(directory.c_str(), directory_mode) != 0 && errno != EEXIST) {
@@ -100,8 +100,8 @@ checked<openssl::certificate> load_certificate(const std::filesystem::path& file
   const openssl::buffer from{BIO_new_mem_buf(text->data(), static_cast<int>(text->size()))};
   openssl::certificate x{PEM_read_bio_X509(from.get(), nullptr, no_passphrase, nullptr)};
   if (!x) {
-    return bad(file, "holds no certificate in PEM form (" + openssl::take_error("no reason given")
-                       + ")");
+    return bad(file,
+               "holds no certificate in PEM form (" + openssl::take_error("no reason given") + ")");
   }
   return x;
 }

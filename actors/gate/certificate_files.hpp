@@ -20,8 +20,8 @@ struct new_file {
 
 /// Writes files into a directory that is made for them (mode 0700), all or none, and syncs them.
 /// Refuses (`bad_request`) when one of them is there, or when others may enter the directory.
-[[nodiscard]] std::optional<refusal> write_new(const std::filesystem::path& directory,
-                                               const std::vector<new_file>& files);
+[[nodiscard]] std::optional<refusal>
+write_new(const std::filesystem::path& directory, const std::vector<new_file>& files);
 
 /// Refuses (`bad_request`) what cannot be read or is none; the text names the file.
 [[nodiscard]] checked<openssl::certificate> load_certificate(const std::filesystem::path& file);

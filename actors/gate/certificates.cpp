@@ -46,8 +46,7 @@ bool is_word(std::string_view text, std::size_t max) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
   return !text.empty() && text.size() <= max && is_letter_or_digit(text.front())
-         && is_letter_or_digit(text.back())
-         && std::all_of(text.begin(), text.end(), [&](char c) {
+         && is_letter_or_digit(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
               return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
             });
 }
@@ -94,12 +93,13 @@ openssl::key make_key() {
 }
 
 /// Returns a certificate that lacks its extensions and signature.
-openssl::certificate make_blank(const std::string& name, EVP_PKEY& key, timestamp_ms from,
-                                timestamp_ms until) {
+openssl::certificate
+make_blank(const std::string& name, EVP_PKEY& key, timestamp_ms from, timestamp_ms until) {
   constexpr int serial_bits = 128; // RFC 5280: 20 bytes at most; random, so nothing is counted.
   openssl::certificate made{X509_new()};
   const openssl::number serial{BN_new()};
-  must(made && serial && BN_rand(serial.get(), serial_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1
+  must(made && serial
+         && BN_rand(serial.get(), serial_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1
          && BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(made.get())) != nullptr
          && X509_set_version(made.get(), X509_VERSION_3) == 1
          && ASN1_TIME_set(X509_getm_notBefore(made.get()), from / second_ms) != nullptr
@@ -163,9 +163,9 @@ std::string common_name(const X509_NAME* from) {
   unsigned char* text = nullptr;
   const auto size
     = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(from, at)));
-  std::string result = size > 0 ? std::string{reinterpret_cast<char*>(text),
-                                              static_cast<std::size_t>(size)}
-                                : std::string{};
+  std::string result
+    = size > 0 ? std::string{reinterpret_cast<char*>(text), static_cast<std::size_t>(size)}
+               : std::string{};
   OPENSSL_free(text);
   return result;
 }
@@ -219,8 +219,8 @@ bool is_node(role x) {
   return x == role::worker || x == role::admin;
 }
 
-std::optional<refusal> make_authority(const std::filesystem::path& directory,
-                                      const authority_request& request) {
+std::optional<refusal>
+make_authority(const std::filesystem::path& directory, const authority_request& request) {
   if (request.name.empty() || request.name.size() > authority_name_max
       || !std::all_of(request.name.begin(), request.name.end(),
                       [](char c) { return c >= ' ' && c <= '~'; })) {
@@ -241,9 +241,9 @@ std::optional<refusal> make_authority(const std::filesystem::path& directory,
                    {{"ca-key.pem", pem_of(*key), true}, {"ca.pem", pem_of(*made), false}});
 }
 
-std::optional<refusal> issue_certificate(const std::filesystem::path& authority,
-                                         const std::filesystem::path& to,
-                                         const certificate_request& request) {
+std::optional<refusal>
+issue_certificate(const std::filesystem::path& authority, const std::filesystem::path& to,
+                  const certificate_request& request) {
   if (auto no = check_request(request)) {
     return no;
   }
@@ -257,8 +257,8 @@ std::optional<refusal> issue_certificate(const std::filesystem::path& authority,
   }
   if (X509_check_private_key(issuer->get(), issuer_key->get()) != 1) {
     static_cast<void>(openssl::take_error("")); // Empties the queue.
-    return refusal{ec::bad_request, (authority / "ca-key.pem").string()
-                                      + ": is not the key of ca.pem beside it"};
+    return refusal{ec::bad_request,
+                   (authority / "ca-key.pem").string() + ": is not the key of ca.pem beside it"};
   }
   const auto until = request.now + request.days * day_ms;
   const auto end = time_of(X509_get0_notAfter(issuer->get()));

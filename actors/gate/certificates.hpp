@@ -89,9 +89,9 @@ make_authority(const std::filesystem::path& directory, const authority_request& 
 /// Makes a key and a certificate signed by the authority: ca.pem, cert.pem and key.pem in `to`.
 /// Refuses (`bad_request`) like `make_authority`, and a certificate that would outlive its
 /// authority.
-[[nodiscard]] std::optional<refusal> issue_certificate(const std::filesystem::path& authority,
-                                                       const std::filesystem::path& to,
-                                                       const certificate_request& request);
+[[nodiscard]] std::optional<refusal>
+issue_certificate(const std::filesystem::path& authority, const std::filesystem::path& to,
+                  const certificate_request& request);
 
 /// Says what is in a certificate file. Refuses (`bad_request`) what is none.
 [[nodiscard]] checked<certificate_view> read_certificate(const std::filesystem::path& file);

@@ -40,15 +40,15 @@ bool is_loopback(const sockaddr_storage& address) {
 doorman::doorman(doorman_options options, relay_rules rules)
   : options_{std::move(options)}, rules_{std::move(rules)} {
   rules_.loop = loop_.get();
-  rules_.over = [this, after = std::move(rules_.over)](relay& who, const std::string& why,
-                                                       bool begun) {
-    const auto kept = who.shared_from_this();
-    relays_.erase(kept);
-    count_ = relays_.size();
-    if (after) {
-      after(who, why, begun);
-    }
-  };
+  rules_.over
+    = [this, after = std::move(rules_.over)](relay& who, const std::string& why, bool begun) {
+        const auto kept = who.shared_from_this();
+        relays_.erase(kept);
+        count_ = relays_.size();
+        if (after) {
+          after(who, why, begun);
+        }
+      };
 }
 
 doorman::~doorman() {

@@ -50,9 +50,8 @@ event_loop::event_loop() : impl_{std::make_shared<impl>()} {
   if (const auto fault = uv_loop_init(&x.loop); fault != 0) {
     throw std::runtime_error{std::string{"cannot make an event loop: "} + uv_strerror(fault)};
   }
-  const auto fault = uv_async_init(&x.loop, &x.wake, [](uv_async_t* handle) {
-    static_cast<impl*>(handle->data)->run_posted();
-  });
+  const auto fault = uv_async_init(
+    &x.loop, &x.wake, [](uv_async_t* handle) { static_cast<impl*>(handle->data)->run_posted(); });
   if (fault != 0) {
     uv_loop_close(&x.loop);
     throw std::runtime_error{std::string{"cannot make an event loop: "} + uv_strerror(fault)};

@@ -26,7 +26,8 @@ struct node_key {
 /// Renders the id as CAF prints it: 40 hexadecimal digits, '#' and the process id.
 [[nodiscard]] std::string to_string(const node_key& x);
 
-/// Reads what `to_string` or CAF renders. Returns nothing for anything else, an invalid id included.
+/// Reads what `to_string` or CAF renders. Returns nothing for anything else, an invalid id
+/// included.
 [[nodiscard]] std::optional<node_key> parse_node_key(std::string_view text);
 
 /// Returns nothing for an invalid id and for one that is a URI.

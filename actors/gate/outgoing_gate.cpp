@@ -95,8 +95,7 @@ struct outgoing_gate::impl {
       return;
     }
     remember(why);
-    log::warn("gate", begun ? "gate.cut" : "gate.unreachable",
-              {{"node", where()}, {"why", why}},
+    log::warn("gate", begun ? "gate.cut" : "gate.unreachable", {{"node", where()}, {"why", why}},
               begun ? "the connection to a node was cut" : "a node cannot be reached");
   }
 };
@@ -132,9 +131,8 @@ checked<std::unique_ptr<outgoing_gate>> outgoing_gate::open(const outgoing_optio
     x->remember({});
     return std::nullopt;
   };
-  rules.ending = [x = x.get()](const relay&, const std::string& why, bool begun) {
-    x->ending(why, begun);
-  };
+  rules.ending
+    = [x = x.get()](const relay&, const std::string& why, bool begun) { x->ending(why, begun); };
   x->door.emplace(doorman_options{"127.0.0.1", 0, connections_max}, std::move(rules));
   if (auto no = x->door->open()) {
     return *no;

@@ -84,9 +84,8 @@ void relay::dial() {
     self->addresses_ = std::move(found);
     std::reverse(self->addresses_.begin(), self->addresses_.end());
     // One address that swallows everything must leave time for the others and the handshakes.
-    self->dial_timeout_ms_
-      = std::max<duration_ms>(1, self->rules_.handshake_timeout_ms
-                                   / static_cast<duration_ms>(self->addresses_.size() + 1));
+    self->dial_timeout_ms_ = std::max<duration_ms>(
+      1, self->rules_.handshake_timeout_ms / static_cast<duration_ms>(self->addresses_.size() + 1));
     self->dial_next(why);
   });
 }

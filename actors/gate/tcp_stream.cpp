@@ -136,18 +136,19 @@ void tcp_stream::write(std::string bytes) {
   auto* const x = new write_request{{}, std::move(bytes), this};
   x->request.data = x;
   const auto buffer = uv_buf_init(x->bytes.data(), static_cast<unsigned int>(x->bytes.size()));
-  const auto status = uv_write(&x->request, stream, &buffer, 1, [](uv_write_t* request, int result) {
-    const std::unique_ptr<write_request> done{static_cast<write_request*>(request->data)};
-    auto& from = *done->from;
-    if (from.closing_) {
-      return;
-    }
-    if (result != 0) {
-      from.end(result);
-    } else {
-      from.owner_.written(from);
-    }
-  });
+  const auto status
+    = uv_write(&x->request, stream, &buffer, 1, [](uv_write_t* request, int result) {
+        const std::unique_ptr<write_request> done{static_cast<write_request*>(request->data)};
+        auto& from = *done->from;
+        if (from.closing_) {
+          return;
+        }
+        if (result != 0) {
+          from.end(result);
+        } else {
+          from.owner_.written(from);
+        }
+      });
   if (status != 0) {
     delete x;
     end(status);

@@ -27,8 +27,8 @@ std::optional<std::string> verify(X509_STORE* authorities, X509* certificate, ro
   if (!check || X509_STORE_CTX_init(check.get(), authorities, certificate, nullptr) != 1) {
     return openssl::take_error("out of memory");
   }
-  X509_STORE_CTX_set_purpose(check.get(), is_node(what) ? X509_PURPOSE_SSL_SERVER
-                                                        : X509_PURPOSE_SSL_CLIENT);
+  X509_STORE_CTX_set_purpose(check.get(),
+                             is_node(what) ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
   if (X509_verify_cert(check.get()) == 1) {
     return std::nullopt;
   }

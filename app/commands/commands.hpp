@@ -38,6 +38,9 @@ struct command_failure {
 void add_common(CLI::App& command, common_options& common, bool remote = true,
                 const char* data = "--data");
 
+/// Adds -o and --quiet alone.
+void add_output(CLI::App& command, common_options& common);
+
 /// Connects to the node that the options name. A node that is just starting is waited for, up to
 /// --connect-timeout. Throws `command_failure`.
 [[nodiscard]] std::unique_ptr<actors::client> connect(const common_options& common);
@@ -75,6 +78,7 @@ void add_snapshot_command(CLI::App& app, common_options& common, command_action&
 void add_workflow_commands(CLI::App& app, common_options& common, command_action& action);
 void add_cluster_commands(CLI::App& app, common_options& common, command_action& action);
 void add_run_command(CLI::App& app, common_options& common, command_action& action);
+void add_tls_commands(CLI::App& app, common_options& common, command_action& action);
 void add_config_command(CLI::App& app, common_options& common, command_action& action);
 
 } // namespace belay::app

@@ -20,6 +20,10 @@ void add_common(CLI::App& command, common_options& common, bool remote, const ch
     command.add_option("--connect-timeout", common.connect_timeout,
                        "How long to wait for a node that is starting");
   }
+  add_output(command, common);
+}
+
+void add_output(CLI::App& command, common_options& common) {
   command
     .add_option_function<std::string>(
       "-o,--output",

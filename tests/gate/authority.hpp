@@ -64,8 +64,8 @@ public:
   /// Waits for the next word; fails the test when there is none in half a minute.
   std::string take() {
     std::unique_lock guard{mutex_};
-    const auto came
-      = changed_.wait_for(guard, std::chrono::seconds{30}, [this] { return taken_ < words_.size(); });
+    const auto came = changed_.wait_for(guard, std::chrono::seconds{30},
+                                        [this] { return taken_ < words_.size(); });
     if (!came) {
       FAIL("nothing was said");
     }

@@ -81,7 +81,8 @@ TEST_CASE("certificates: every mistake is named with what was expected", "[gate]
   says({"a,URI:belay:role:admin", role::worker, {}, 1}, "NAME: 'a,URI");
   says({"-a", role::read, {}, 1}, "NAME");
   says({std::string(64, 'a'), role::read, {}, 1}, "1 to 63 letters");
-  says({"a", role::read, {"h"}, 1}, "--host: 'h' is not acceptable, expected none for the role read");
+  says({"a", role::read, {"h"}, 1},
+       "--host: 'h' is not acceptable, expected none for the role read");
   says({"a", role::worker, {"h,IP:1.2.3.4"}, 1}, "a DNS name or an IP address");
   says({"a", role::worker, {"*.example"}, 1}, "a DNS name or an IP address");
   says({"a", role::read, {}, 0}, "--days: '0'");

@@ -183,8 +183,8 @@ TEST_CASE_METHOD(tls_fixture, "gate: only bearers of our certificates come in",
   const tests::authority them;
   const auto theirs = them.issue({"worker", role::worker, {}, 1});
   CHECK(refused(&theirs).find("certificate not accepted: ") != std::string::npos);
-  const auto late = us.issue(
-    {"worker", role::worker, {}, 1, tests::wall_now() - 10LL * 24 * 3'600 * 1'000});
+  const auto late
+    = us.issue({"worker", role::worker, {}, 1, tests::wall_now() - 10LL * 24 * 3'600 * 1'000});
   CHECK(refused(&late).find("certificate not accepted: certificate has expired")
         != std::string::npos);
   const gates::tls_files authority{{}, us.directory() / "ca.pem", us.directory() / "ca-key.pem"};
@@ -202,7 +202,8 @@ TEST_CASE_METHOD(tls_fixture, "gate: the peer is told why its certificate is not
   CHECK_FALSE(old.connected());
 }
 
-TEST_CASE_METHOD(tls_fixture, "gate: a peer is who its certificate says", "[gate][connections][tls]") {
+TEST_CASE_METHOD(tls_fixture, "gate: a peer is who its certificate says",
+                 "[gate][connections][tls]") {
   const auto files = us.issue({"anna", role::read, {}, 1});
   {
     bare_tls anna{door->port(), &files};

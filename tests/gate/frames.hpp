@@ -62,8 +62,8 @@ inline std::string client_handshake(const gates::node_key& x) {
 }
 
 /// A message of these types; the values follow.
-inline std::string message(const std::string& types, const std::string& values = {},
-                           char stages = '\0') {
+inline std::string
+message(const std::string& types, const std::string& values = {}, char stages = '\0') {
   return std::string(1, stages) + std::string(2, '\0')
          + (types.size() < 128 ? std::string(1, static_cast<char>(types.size()))
                                : std::string{static_cast<char>(0x80U | (types.size() & 0x7FU)),

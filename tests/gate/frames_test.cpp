@@ -46,8 +46,8 @@ void says(const std::string& bytes, const std::string& what, bool greeted = true
   CHECK_FALSE(got.empty());
 }
 
-std::string of_types(const std::string& types, const std::string& values = {},
-                     std::uint64_t data = 0) {
+std::string
+of_types(const std::string& types, const std::string& values = {}, std::uint64_t data = 0) {
   return frame{.payload = message(types, values), .data = data}.text();
 }
 
@@ -75,7 +75,8 @@ TEST_CASE("frames: what CAF has said passes unchanged, however it is cut", "[gat
 TEST_CASE("frames: a length of 4 GiB is refused by its header alone", "[gate][frames]") {
   says(frame{}.header(0xFFFFFFFF), "a message with 4294967295 bytes, expected 1 to 4194304");
   says(frame{}.header((4U << 20) + 1), "4194305");
-  says(frame{.operation = 1, .source = 0, .destination = 0}.header(0xFFFFFFFF), "expected 32", false);
+  says(frame{.operation = 1, .source = 0, .destination = 0}.header(0xFFFFFFFF), "expected 32",
+       false);
   says(frame{.operation = 5, .destination = 0}.header(0xFFFFFFFF), "a DOWN frame");
   auto reader = make_reader();
   std::string passed;
@@ -152,8 +153,7 @@ TEST_CASE("frames: nobody speaks in another node's name", "[gate][frames]") {
   says(monitor(peer, other), "for another node");
   says(down(other, us), "in the name of another node");
   says(down(peer, other), "for another node");
-  says(frame{.operation = 3, .payload = both(peer, us) + message("@<>+@str")}.text(),
-       "third node");
+  says(frame{.operation = 3, .payload = both(peer, us) + message("@<>+@str")}.text(), "third node");
   says(frame{.payload = message("@<>+@str", {}, '\1')}.text(), "forwarding stack");
   // What CAF takes for its own signal whoever sends it.
   says(of_types("@<>+@down"), "'@down'");
@@ -165,8 +165,8 @@ TEST_CASE("frames: nobody speaks in another node's name", "[gate][frames]") {
 
 TEST_CASE("frames: what makes CAF reserve or recurse without bound is refused", "[gate][frames]") {
   const auto error = [](const std::string& types) {
-    return of_types("@<>+@error",
-                    big_endian(2, 1) + big_endian(7, 8) + message(types).substr(1), answer_bit);
+    return of_types("@<>+@error", big_endian(2, 1) + big_endian(7, 8) + message(types).substr(1),
+                    answer_bit);
   };
   CHECK(refused(error("@<>+@str")).empty());
   CHECK(refused(error("@<>")).empty());

@@ -67,10 +67,12 @@ public:
 class asking_node {
 public:
   /// Returns why it could not connect.
-  std::string connect(std::uint16_t port, std::chrono::seconds patience = std::chrono::seconds{20}) {
+  std::string
+  connect(std::uint16_t port, std::chrono::seconds patience = std::chrono::seconds{20}) {
     std::string why;
-    self->request(system.middleman().actor_handle(), patience, caf::connect_atom_v,
-                  std::string{"127.0.0.1"}, port)
+    self
+      ->request(system.middleman().actor_handle(), patience, caf::connect_atom_v,
+                std::string{"127.0.0.1"}, port)
       .receive(
         [this, &why](const caf::node_id&, caf::strong_actor_ptr& found,
                      const std::set<std::string>&) {

@@ -34,7 +34,8 @@ inline sockaddr_in loopback(std::uint16_t port) {
 /// A connection that blocks, for half a minute at most.
 class bare_socket {
 public:
-  explicit bare_socket(std::uint16_t port) : socket_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+  explicit bare_socket(std::uint16_t port)
+    : socket_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
     const timeval patience{30, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const auto to = loopback(port);
@@ -94,9 +95,9 @@ public:
     : socket_{port}, context_{SSL_CTX_new(TLS_client_method())}, session_{} {
     SSL_CTX_set_max_proto_version(context_.get(), version_max);
     if (files != nullptr) {
-      REQUIRE(SSL_CTX_use_certificate_file(context_.get(), files->certificate.c_str(),
-                                           SSL_FILETYPE_PEM)
-              == 1);
+      REQUIRE(
+        SSL_CTX_use_certificate_file(context_.get(), files->certificate.c_str(), SSL_FILETYPE_PEM)
+        == 1);
       REQUIRE(SSL_CTX_use_PrivateKey_file(context_.get(), files->key.c_str(), SSL_FILETYPE_PEM)
               == 1);
     }

@@ -1,13 +1,12 @@
 // Thousands of streams that no CAF would write, against a node behind a gate.
+#include "actors/gate/gate.hpp"
 #include "actors/node/client.hpp"
 #include "actors/node/runtime.hpp"
-#include "tests/gate/frames.hpp"
 #include "tests/gate/authority.hpp"
+#include "tests/gate/frames.hpp"
 #include "tests/gate/sockets.hpp"
 #include "tests/support/captured_log.hpp"
 #include "tests/support/registrations.hpp"
-
-#include "actors/gate/gate.hpp"
 
 #include <random>
 #include <set>
@@ -56,8 +55,8 @@ public:
 private:
   void change(std::string& text) {
     // Behind the first handshake, mostly, or nothing else would ever be looked at.
-    const auto at = below(8) == 0 ? below(text.size() + 1)
-                                  : std::min(text.size(), 64 + below(text.size()));
+    const auto at
+      = below(8) == 0 ? below(text.size() + 1) : std::min(text.size(), 64 + below(text.size()));
     switch (below(6)) {
       case 0:
         text.insert(at, 1, any());
