@@ -104,7 +104,8 @@ CLI::App& add(CLI::App& group, common_options& common, command_action& action, c
 void add_tls_commands(CLI::App& app, common_options& common, command_action& action) {
   auto& group = *app.add_subcommand("tls", "A private authority and its certificates");
   group.require_subcommand(1);
-  group.footer("Example: belay tls init ca && belay tls issue ca db --role admin --host db.example");
+  group.footer(
+    "Example: belay tls init ca && belay tls issue ca db --role admin --host db.example");
   const auto given = std::make_shared<tls_options>();
 
   auto& make = add(group, common, action, "init", "Make an authority in a directory", given, init);
@@ -118,14 +119,16 @@ void add_tls_commands(CLI::App& app, common_options& common, command_action& act
   sign.add_option("DIR", given->directory, "The authority's directory")->required();
   sign.add_option("NAME", given->certificate.name, "Who it is for")->required();
   sign.add_option("--role", given->role, "read, operate, worker or admin")->required();
-  sign.add_option("--host", given->certificate.hosts,
-                  "DNS name or IP address under which the node is connected to; repeatable")
+  sign
+    .add_option("--host", given->certificate.hosts,
+                "DNS name or IP address under which the node is connected to; repeatable")
     ->allow_extra_args(false)
     ->take_all();
   sign.add_option("--days", given->certificate.days, "How long it is valid");
   sign.add_option("--out", given->out, "Where it goes (default: DIR/NAME)");
-  sign.footer("There is no list of revoked certificates: issue them for as long as you trust them.\n"
-              "Example: belay tls issue ca db --role admin --host db.example --days 90");
+  sign.footer(
+    "There is no list of revoked certificates: issue them for as long as you trust them.\n"
+    "Example: belay tls issue ca db --role admin --host db.example --days 90");
 
   auto& view = add(group, common, action, "show", "Say what is in a certificate", given,
                    [](const common_options& x, tls_options& y) { return show(x, y.file); });

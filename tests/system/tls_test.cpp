@@ -61,7 +61,8 @@ TEST_CASE_METHOD(authority_fixture, "tls: mistakes end with 2 and leave nothing 
   says({"tls", "issue", ca, "a"}, "--role is required");
   says({"tls", "issue", ca, "a", "--role", "read", "--host", "h"}, "only worker and admin");
   says({"tls", "issue", ca, "a", "--role", "worker", "--host", "a b"}, "--host: 'a b'");
-  says({"tls", "issue", ca, "a", "--role", "read", "--days", "9999"}, "which the authority has left");
+  says({"tls", "issue", ca, "a", "--role", "read", "--days", "9999"},
+       "which the authority has left");
   says({"tls", "issue", ca + "2", "a", "--role", "read"}, "ca2/ca.pem: cannot be read");
   says({"tls", "show", ca}, "cannot be read");
   says({"tls", "show", ca + "/ca-key.pem"}, "holds no certificate");
