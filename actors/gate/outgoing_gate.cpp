@@ -7,6 +7,7 @@
 #include <cstring>
 #include <mutex>
 #include <netdb.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -84,10 +85,14 @@ struct outgoing_gate::impl {
       answer({*address}, {});
       return;
     }
-    // The thread may outlive all of this: a resolver cannot be told to stop.
-    std::thread{[host = options.host, port = options.port, answer, post = door->loop().poster()] {
-      post([answer, result = resolve(host, port)] { answer(result.first, result.second); });
-    }}.detach();
+    try {
+      // The thread may outlive all of this: a resolver cannot be told to stop.
+      std::thread{[host = options.host, port = options.port, answer, post = door->loop().poster()] {
+        post([answer, result = resolve(host, port)] { answer(result.first, result.second); });
+      }}.detach();
+    } catch (const std::system_error& x) {
+      answer({}, std::string{"cannot look for the host: "} + x.what());
+    }
   }
 
   void ending(const std::string& why, bool begun) {

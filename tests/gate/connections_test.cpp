@@ -1,7 +1,10 @@
 // Peers at a gate that do not behave: silent, slow, too many, with another's name or none.
+#include "actors/gate/local_user.hpp"
 #include "tests/gate/frames.hpp"
 #include "tests/gate/nodes.hpp"
 #include "tests/gate/sockets.hpp"
+
+#include <poll.h>
 
 using namespace belay;
 using gates::role;
@@ -146,6 +149,68 @@ TEST_CASE_METHOD(plain_fixture, "gate: closing it closes everything, and no desc
   last.end();
   last.read_to_end();
   CHECK(tests::open_descriptors() <= before + 1);
+}
+
+TEST_CASE_METHOD(plain_fixture, "gate: a slow side slows the other down, and nothing is lost",
+                 "[gate][connections]") {
+  const int slow = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto address = tests::loopback(0);
+  socklen_t size = sizeof address;
+  constexpr int small = 65'536;
+  setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  REQUIRE(bind(slow, reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(listen(slow, 1) == 0);
+  getsockname(slow, reinterpret_cast<sockaddr*>(&address), &size);
+  options.target_port = ntohs(address.sin_port);
+  options.handshake_timeout_ms = 60'000;
+  open();
+  bare_socket peer{door->port()};
+  setsockopt(peer.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  peer.send(tests::client_handshake(tests::captured_client()));
+  const int taken = accept4(slow, nullptr, nullptr, SOCK_CLOEXEC);
+  CHECK(::send(taken, "x", 1, MSG_NOSIGNAL) == 1); // Its answer: both handshakes are done.
+  CHECK(peer.read(1) == "x");
+  const auto piece
+    = tests::frame{.payload = tests::message("@<>+@str", std::string(1U << 20, 'x'))}.text();
+  std::size_t sent = tests::client_handshake(tests::captured_client()).size();
+  std::size_t at = 0;
+  constexpr std::size_t plenty = 64U << 20;
+  pollfd room{peer.get(), POLLOUT, 0};
+  // Until the gate takes no more for half a second.
+  while (sent < plenty && poll(&room, 1, 500) == 1) {
+    const auto got
+      = ::send(peer.get(), piece.data() + at, piece.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (got > 0) {
+      sent += static_cast<std::size_t>(got);
+      at = (at + static_cast<std::size_t>(got)) % piece.size();
+    }
+  }
+  CHECK(sent < plenty / 2);
+  peer.end();
+  std::size_t arrived = 0;
+  std::vector<char> bytes(1U << 20);
+  for (auto got = recv(taken, bytes.data(), bytes.size(), 0); got > 0;
+       got = recv(taken, bytes.data(), bytes.size(), 0)) {
+    arrived += static_cast<std::size_t>(got);
+  }
+  CHECK(arrived == sent);
+  ::close(taken);
+  ::close(slow);
+}
+
+TEST_CASE("local user: the owner of a loopback connection is found", "[gate][connections]") {
+  const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto address = tests::loopback(0);
+  socklen_t size = sizeof address;
+  REQUIRE(bind(listening, reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(listen(listening, 1) == 0);
+  getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
+  const auto to = ntohs(address.sin_port);
+  const bare_socket one{to};
+  getsockname(one.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  CHECK(gates::owner_of_connection(ntohs(address.sin_port), to) == geteuid());
+  CHECK_FALSE(gates::owner_of_connection(to, to));
+  close(listening);
 }
 
 TEST_CASE_METHOD(plain_fixture, "gate: what cannot be opened is refused in words",
