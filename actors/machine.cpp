@@ -23,4 +23,8 @@ std::string host_name() {
   return host.data();
 }
 
+bool is_this_machine(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
 } // namespace belay::actors

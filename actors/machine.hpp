@@ -10,6 +10,9 @@ namespace belay::actors {
 /// no source of randomness. From any thread.
 [[nodiscard]] std::uint64_t random_bits();
 
+/// Returns whether a host's name or address says that it is this machine.
+[[nodiscard]] bool is_this_machine(const std::string& host);
+
 /// Returns the name of the host, as `hostname` prints it.
 [[nodiscard]] std::string host_name();
 

@@ -31,6 +31,9 @@ exit_code run(const command_action& action) {
   } catch (const storage::error& x) {
     print_error(x.what());
     return x.kind() == storage::error_kind::unusable ? exit_code::usage : exit_code::fault;
+  } catch (const std::invalid_argument& x) {
+    print_error(x.what());
+    return exit_code::usage;
   } catch (const std::exception& x) {
     print_error(x.what());
     return exit_code::fault;

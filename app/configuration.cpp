@@ -1,10 +1,13 @@
 #include "app/configuration.hpp"
 
+#include "actors/machine.hpp"
 #include "app/configuration_keys.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/time.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -131,16 +134,31 @@ void set(configuration& to, const number_key& x, const std::string& name, const 
 void set(configuration& to, const text_key& x, const std::string& name, const toml::node& node,
          const std::string& origin) {
   const auto* text = node.as_string();
-  const auto known
-    = text != nullptr
-      && (x.words.empty()
-            ? text->get().find_first_not_of(" \t") != std::string::npos && text->get().size() <= 128
-            : std::find(x.words.begin(), x.words.end(), text->get()) != x.words.end());
-  if (!known) {
+  const auto acceptable = [&x](const std::string& given) {
+    if (given.empty()) {
+      return x.may_be_empty;
+    }
+    return x.words.empty()
+             ? given.find_first_not_of(" \t") != std::string::npos && given.size() <= x.bytes_max
+             : std::find(x.words.begin(), x.words.end(), given) != x.words.end();
+  };
+  if (text == nullptr || !acceptable(text->get())) {
+    const auto* least = x.may_be_empty ? "0" : "1";
     fail(origin, name, node_text(node),
-         x.words.empty() ? "a text of 1 to 128 bytes" : "one of " + join(x.words));
+         x.words.empty()
+           ? std::string{"a text of "} + least + " to " + std::to_string(x.bytes_max) + " bytes"
+           : "one of " + join(x.words));
   }
   to.*x.member = text->get();
+}
+
+void set(configuration& to, const flag_key& x, const std::string& name, const toml::node& node,
+         const std::string& origin) {
+  const auto* given = node.as_boolean();
+  if (given == nullptr) {
+    fail(origin, name, node_text(node), "true or false");
+  }
+  to.*x.member = given->get();
 }
 
 void set(configuration& to, const list_key& x, const std::string& name, const toml::node& node,
@@ -220,7 +238,8 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   };
   auto parsed = parse(value);
   const auto* found = find_key(name);
-  const auto wants_text = found != nullptr && !std::holds_alternative<list_key>(found->what);
+  const auto wants_text = found != nullptr && !std::holds_alternative<list_key>(found->what)
+                          && !std::holds_alternative<flag_key>(found->what);
   if (!parsed || parsed->size() != 1
       || (wants_text && !(*parsed)["x"].is_string() && !(*parsed)["x"].is_integer())) {
     parsed = parse(quoted(value));
@@ -231,7 +250,43 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   set_key(to, name, *(*parsed)["x"].node(), origin);
 }
 
+/// Whatever is kept must fit into a message.
+void check_message_sizes(const configuration& x) {
+  using c = configuration;
+  constexpr std::array<std::pair<const char*, std::int64_t c::*>, 6> parts{
+    {{"registration.input_max", &c::registration_input_max},
+     {"store.event_max", &c::store_event_max},
+     {"store.outcome_max", &c::store_outcome_max},
+     {"store.status_max", &c::store_status_max},
+     {"store.attachment_max", &c::store_attachment_max},
+     {"workflow.result_max", &c::workflow_result_max}}};
+  for (const auto& [name, member] : parts) {
+    if (x.cluster_message_max < x.*member) {
+      throw bad_setting{"cluster.message_max: " + size_text(x.cluster_message_max)
+                        + " is not acceptable, expected at least " + name + " ("
+                        + size_text(x.*member) + ")"};
+    }
+  }
+}
+
+void check_address(const configuration& x) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  const auto* const address = x.node_address.c_str();
+  const auto is_ip = inet_pton(AF_INET, address, bytes.data()) == 1
+                     || inet_pton(AF_INET6, address, bytes.data()) == 1;
+  if (!is_ip) {
+    throw bad_setting{"node.address: '" + x.node_address
+                      + "' is not acceptable, expected an IP address"};
+  }
+  if (x.node_tls.empty() && !x.cluster_insecure && !actors::is_this_machine(x.node_address)) {
+    throw bad_setting{"node.address: '" + x.node_address
+                      + "' is not acceptable, expected a loopback address: plain connections carry "
+                        "no passwords, so beyond this machine TLS is needed (node.tls)"};
+  }
+}
+
 void check_together(const configuration& x) {
+  check_address(x);
   if (x.cluster_timeout < 2 * x.cluster_heartbeat_interval) {
     throw bad_setting{"cluster.timeout: " + format_duration(x.cluster_timeout)
                       + " is not acceptable, expected at least twice cluster.heartbeat_interval ("
@@ -242,6 +297,7 @@ void check_together(const configuration& x) {
                       + " is not acceptable, expected at least cluster.reconnect_min ("
                       + format_duration(x.cluster_reconnect_min) + ")"};
   }
+  check_message_sizes(x);
   if (x.lease_ttl < 3 * x.lease_renew_interval) {
     throw bad_setting{"lease.ttl: " + format_duration(x.lease_ttl)
                       + " is not acceptable, expected at least three times lease.renew_interval ("
@@ -294,6 +350,9 @@ std::string value_text(const configuration& from, const key& x) {
   }
   if (const auto* text = std::get_if<text_key>(&x.what)) {
     return quoted(from.*text->member);
+  }
+  if (const auto* flag = std::get_if<flag_key>(&x.what)) {
+    return from.*flag->member ? "true" : "false";
   }
   std::string list = "[";
   for (const auto& item : from.*std::get<list_key>(x.what).member) {

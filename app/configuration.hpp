@@ -20,11 +20,8 @@ struct configuration {
   std::string node_name = "local";
   std::string node_address = "127.0.0.1";
   std::int64_t node_port = 0;
+  std::string node_tls;
   duration_ms node_drain_timeout = 30'000;
-
-  std::int64_t cluster_message_max = 4LL << 20;
-  std::int64_t cluster_connections_max = 1'024;
-  duration_ms cluster_handshake_timeout = 5'000;
 
   std::int64_t store_size_max = 64LL << 30;
   std::int64_t store_free_min = 64LL << 20;
@@ -66,6 +63,10 @@ struct configuration {
   duration_ms cluster_timeout = 5'000;
   duration_ms cluster_link_grace = 0;
   duration_ms cluster_reconnect_min = 50;
+  std::int64_t cluster_message_max = 4LL << 20;
+  std::int64_t cluster_connections_max = 1'024;
+  duration_ms cluster_handshake_timeout = 5'000;
+  bool cluster_insecure = false;
   duration_ms cluster_reconnect_max = 2'000;
 
   std::int64_t worker_slots = 64;

@@ -23,15 +23,21 @@ struct text_key {
   std::string configuration::*member;
   /// The words that are accepted; empty means any text that is not blank.
   texts words;
+  std::size_t bytes_max = 128;
+  bool may_be_empty = false;
 };
 
 struct list_key {
   texts configuration::*member;
 };
 
+struct flag_key {
+  bool configuration::*member;
+};
+
 struct key {
   std::string name;
-  std::variant<number_key, text_key, list_key> what;
+  std::variant<number_key, text_key, list_key, flag_key> what;
   std::string help;
 };
 

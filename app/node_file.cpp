@@ -23,6 +23,11 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string{} : std::string{value};
 }
 
+/// Who listens on every address is reached at the loopback one.
+std::string local_address(const std::string& host) {
+  return host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
+}
+
 [[noreturn]] void fail(const std::filesystem::path& path) {
   throw std::runtime_error{"cannot write " + path.string() + ": " + std::strerror(errno)};
 }
@@ -45,13 +50,15 @@ void write_node_file(const std::filesystem::path& directory, const node_address&
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
                      std::chrono::system_clock::now().time_since_epoch())
                      .count();
-  const auto text = nlohmann::json{{"address", address.host},
-                                   {"port", address.port},
-                                   {"pid", getpid()},
-                                   {"name", name},
-                                   {"started_at", format_time(now)}}
-                      .dump()
-                    + "\n";
+  nlohmann::json content{{"address", local_address(address.host)},
+                         {"port", address.port},
+                         {"pid", getpid()},
+                         {"name", name},
+                         {"started_at", format_time(now)}};
+  if (!address.tls.empty()) {
+    content["tls"] = std::filesystem::absolute(address.tls).string();
+  }
+  const auto text = content.dump() + "\n";
   const auto path = directory / file_name;
   const auto fresh = directory / (std::string{file_name} + ".new");
   const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -87,7 +94,9 @@ checked<node_address> read_node_file(const std::filesystem::path& directory) {
       || !text["address"].is_string() || !text["port"].is_number_unsigned()) {
     return refusal{ec::shutting_down, path.string() + " is damaged; restart the node"};
   }
-  return node_address{text["address"].get<std::string>(), text["port"].get<std::uint16_t>()};
+  const auto tls = text.find("tls");
+  return node_address{text["address"].get<std::string>(), text["port"].get<std::uint16_t>(),
+                      tls != text.end() && tls->is_string() ? tls->get<std::string>() : ""};
 }
 
 checked<node_address> parse_address(const std::string& text, const std::string& flag) {
@@ -95,9 +104,12 @@ checked<node_address> parse_address(const std::string& text, const std::string& 
   node_address result;
   if (colon != std::string::npos && colon > 0) {
     result.host = text.substr(0, colon);
+    if (result.host.front() == '[' && result.host.back() == ']') { // As in [::1]:7400.
+      result.host = result.host.substr(1, result.host.size() - 2);
+    }
     const auto* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, result.port);
-    if (error == std::errc{} && stop == end && result.port != 0) {
+    if (error == std::errc{} && stop == end && result.port != 0 && !result.host.empty()) {
       return result;
     }
   }

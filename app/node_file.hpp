@@ -12,13 +12,16 @@ namespace belay::app {
 struct node_address {
   std::string host;
   std::uint16_t port = 0;
+  /// Directory of the certificates to show there; empty: plain.
+  std::filesystem::path tls;
 };
 
 /// Returns the data directory that commands use unless told: $BELAY_DATA, else
 /// $XDG_STATE_HOME/belay, else ~/.local/state/belay.
 [[nodiscard]] std::filesystem::path default_data_directory();
 
-/// Writes DIR/node.json in one step, readable by the owner alone. Throws `std::runtime_error`.
+/// Writes DIR/node.json in one step, readable by the owner alone: how programs of this machine
+/// reach the node, with its own certificates. Throws `std::runtime_error`.
 void write_node_file(const std::filesystem::path& directory, const node_address& address,
                      const std::string& name);
 

@@ -95,6 +95,11 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.wait_ms_max = settings.watch_wait_max;
   x.address = settings.node_address;
   x.port = as<std::uint16_t>(settings.node_port);
+  x.tls = settings.node_tls;
+  x.plain_anywhere = settings.cluster_insecure;
+  x.message_max = as<std::uint64_t>(settings.cluster_message_max);
+  x.connections_max = as<std::size_t>(settings.cluster_connections_max);
+  x.handshake_timeout_ms = settings.cluster_handshake_timeout;
   x.drain_timeout_ms = settings.node_drain_timeout;
   return x;
 }

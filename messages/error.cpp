@@ -11,7 +11,7 @@ struct words {
   const char* sentence;
 };
 
-constexpr std::array<words, 21> table{{
+constexpr std::array<words, 22> table{{
   {"none", "nothing is wrong"},
   {"unknown_process", "no process has this id"},
   {"registration_conflict", "the id is taken by another registration"},
@@ -33,8 +33,9 @@ constexpr std::array<words, 21> table{{
   {"unknown_observer", "the session does not observe this process"},
   {"name_taken", "another worker that is connected has this name"},
   {"unknown_node", "no node of the cluster has this name"},
+  {"not_permitted", "the certificate's role does not allow it"},
 }};
-static_assert(table.size() == static_cast<std::size_t>(ec::unknown_node) + 1);
+static_assert(table.size() == static_cast<std::size_t>(ec::not_permitted) + 1);
 
 const words& lookup(ec code) {
   static constexpr words unknown{"unknown", "a code of another version"};

@@ -54,6 +54,8 @@ enum class ec : std::uint8_t {
   name_taken = 19,
   /// No node of the cluster has this name.
   unknown_node = 20,
+  /// The sender's certificate does not allow it; the text names its role and the one needed.
+  not_permitted = 21,
 };
 
 /// Returns the stable name of a code, as in "unknown_process".

@@ -2,6 +2,8 @@
 //
 // Refusals travel as `caf::error` of category "belay" with the text in the context
 // (wire_error.hpp). Every request to another node carries a deadline: a lost node answers nothing.
+// Whose certificate does not allow a message is refused with `not_permitted`; the role that each
+// needs stands before its handler.
 #pragma once
 
 #include "messages/type_ids.hpp"
@@ -294,12 +296,14 @@ struct welcome {
   std::vector<std::string> tools;
   /// The registry's time, in milliseconds since 1970.
   timestamp_ms now = 0;
+  /// Largest message that the node takes from other programs, in bytes; 0: no bound.
+  std::uint64_t message_max = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, welcome& x) {
   return f(x.version, x.node, x.registry, x.reader, x.watcher, x.membership, x.batch_max, x.tools,
-           x.now);
+           x.now, x.message_max);
 }
 
 /// NODE: supervises all of the above; the one actor that is published.

@@ -153,21 +153,23 @@ std::string membership_state::snapshot() const {
   return nlohmann::json{{"actor", name}, {"members", members}}.dump();
 }
 
-membership_actor::behavior_type membership(membership_state::pointer self, node_info own) {
+membership_actor::behavior_type
+membership(membership_state::pointer self, node_info own, std::shared_ptr<visitors> known) {
   install_fault_handlers(self, component);
   auto& state = self->state;
   state.start(self, std::move(own));
+  const guard by{self, std::move(known)};
+  using gates::role;
   return {
-    [&state](atom::enlist, node_info& who, const caf::actor& sweeper) {
+    by.inside([&state](atom::enlist, node_info& who, const caf::actor& sweeper) {
       state.enlist(std::move(who), sweeper);
-    },
-    [&state](atom::nodes) { return state.nodes(); },
-    [&state](atom::offer) { return state.kinds(); },
-    [&state](atom::drain, const std::string& who, duration_ms length) {
-      return state.drain(who, length);
-    },
-    [&state](atom::undrain, const std::string& who) { return state.undrain(who); },
-    [&state](atom::snapshot) { return state.snapshot(); },
+    }),
+    by(role::read, [&state](atom::nodes) { return state.nodes(); }),
+    by(role::read, [&state](atom::offer) { return state.kinds(); }),
+    by(role::admin, [&state](atom::drain, const std::string& who,
+                             duration_ms length) { return state.drain(who, length); }),
+    by(role::admin, [&state](atom::undrain, const std::string& who) { return state.undrain(who); }),
+    by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }
 

@@ -1,6 +1,7 @@
 // Membership: which workers are here, what they say of themselves, and orders to them.
 #pragma once
 
+#include "actors/cluster/visitors.hpp"
 #include "messages/protocol.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -45,6 +46,7 @@ private:
   std::map<std::string, member> members_;
 };
 
-membership_actor::behavior_type membership(membership_state::pointer self, node_info own);
+membership_actor::behavior_type
+membership(membership_state::pointer self, node_info own, std::shared_ptr<visitors> known);
 
 } // namespace belay::actors

@@ -1,6 +1,7 @@
 #include "actors/cluster/uplink.hpp"
 
 #include "actors/faults.hpp"
+#include "messages/message_size.hpp"
 
 #include <caf/typed_response_promise.hpp>
 #include <nlohmann/json.hpp>
@@ -64,6 +65,12 @@ void uplink_state::welcomed(welcome x) {
   log::info(component, "link.up",
             {{"registry", far_.node}, {"at", setup_.where}, {"links", links_}},
             "connected to the registry");
+  if (setup_.message_max != 0 && (far_.message_max == 0 || far_.message_max > setup_.message_max)) {
+    log::warn(
+      component, "link.message_max", {{"here", setup_.message_max}, {"registry", far_.message_max}},
+      "the registry takes larger messages than this node: what is larger ends the link; give "
+      "both the same cluster.message_max");
+  }
   self_->send(sweeper_, atom::enlist_v);
 }
 
@@ -134,6 +141,9 @@ uplink_state::forward(const Handle& to, std::chrono::milliseconds deadline, Ts&&
   if (open_.size() >= setup_.open_max) {
     return caf::make_error(ec::shutting_down, "too many requests to the registry at once ("
                                                 + std::to_string(setup_.open_max) + ")");
+  }
+  if (const auto no = check_message_size(self_->system(), far_.message_max, content...)) {
+    return to_error(*no);
   }
   auto promise = self_->make_response_promise<Answer>();
   const auto number = ++last_number_;

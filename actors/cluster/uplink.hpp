@@ -54,6 +54,8 @@ struct uplink_setup {
   backoff pauses{std::chrono::milliseconds{50}, std::chrono::milliseconds{2'000}};
   /// Most requests without an answer; beyond that they are refused with `shutting_down`.
   std::size_t open_max = 10'000;
+  /// Largest message that this node takes, in bytes of content; 0: no bound.
+  std::uint64_t message_max = 0;
   /// Called when the registry will never take us: it speaks another version of the protocol.
   std::function<void(const std::string&)> on_fault;
 };

@@ -268,6 +268,26 @@ std::optional<std::string> frame_reader::check_header(const header& x) {
 }
 
 std::optional<std::string>
+frame_reader::check_addressee(const header& x, std::string_view payload) const {
+  cursor at{payload};
+  static_cast<void>(at.length());
+  // CAF answers its own question, which some actor of its own has asked, with a plain message.
+  if (at.type_names() == info_answer) {
+    return std::nullopt;
+  }
+  if ((x.data & response_flag) != 0 || x.flags == named_receiver_flag) {
+    return std::nullopt;
+  }
+  if (x.source == 0) {
+    return "a message without a sender"; // It would look as if it came from our own actors.
+  }
+  if (rules_.may_address && !rules_.may_address(x.destination)) {
+    return "a message to actor " + std::to_string(x.destination) + ", which is not open to peers";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string>
 frame_reader::check_handshake(const header& x, std::string_view payload) {
   const auto node = cursor{payload}.node();
   if (!node) {
@@ -306,7 +326,11 @@ std::optional<std::string> frame_reader::check(const header& x, std::string_view
     case client_handshake:
       return check_handshake(x, payload);
     case direct_message:
-      return check_message(payload, x.flags == named_receiver_flag, (x.data & response_flag) != 0);
+      if (auto no
+          = check_message(payload, x.flags == named_receiver_flag, (x.data & response_flag) != 0)) {
+        return no;
+      }
+      return check_addressee(x, payload);
     case monitor_message:
       return check_nodes(payload);
     case down_message:

@@ -20,6 +20,8 @@
 #include "actors/gate/node_key.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +40,9 @@ struct frame_rules {
   node_key own;
   /// Largest payload of a frame in bytes, 64 at least.
   std::size_t message_max = 4U << 20;
+  /// Says which actors may be sent messages. Empty: all. Answers go to whoever has asked, and CAF
+  /// monitors every actor that it hears of.
+  std::function<bool(std::uint64_t actor)> may_address;
 };
 
 /// Reads the stream of one peer and passes on what CAF may see of it.
@@ -72,6 +77,8 @@ public:
 private:
   struct header;
   std::optional<std::string> check_header(const header& x);
+  [[nodiscard]] std::optional<std::string>
+  check_addressee(const header& x, std::string_view payload) const;
   std::optional<std::string> check_handshake(const header& x, std::string_view payload);
   std::optional<std::string> check_nodes(std::string_view payload) const;
   std::optional<std::string> check(const header& x, std::string_view payload);

@@ -125,7 +125,12 @@ std::string subject_names(const certificate_request& x) {
   auto text = "URI:" + std::string{role_prefix} + std::string{to_string(x.what)};
   if (is_node(x.what)) {
     text += ",DNS:" + x.name;
+    // Programs of the node's own machine reach it there.
+    text += ",DNS:localhost,IP:127.0.0.1,IP:::1";
     for (const auto& host : x.hosts) {
+      if (host == "localhost" || host == "127.0.0.1" || host == "::1") {
+        continue;
+      }
       text += (is_ip(host) ? ",IP:" : ",DNS:") + host;
     }
   }

@@ -40,6 +40,11 @@ enum class role : std::uint8_t {
 [[nodiscard]] std::string_view to_string(role x);
 [[nodiscard]] std::optional<role> role_from(std::string_view name);
 
+/// Returns whether a role may do what another one may.
+[[nodiscard]] constexpr bool includes(role has, role needed) {
+  return has >= needed;
+}
+
 /// Returns whether a bearer may be connected to.
 [[nodiscard]] bool is_node(role x);
 

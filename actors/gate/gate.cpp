@@ -42,10 +42,38 @@ std::optional<refusal> check(const gate_options& x) {
 
 } // namespace
 
+/// Whoever can connect makes lines in the log: after `burst` within a period only their number is
+/// kept, for the next line.
+class log_bound {
+public:
+  /// Returns how many lines were left out before this one; nothing when it is to be left out.
+  std::optional<std::uint64_t> admit(std::uint64_t now_ns) {
+    if (now_ns - since_ns_ >= period_ns) {
+      since_ns_ = now_ns;
+      written_ = 0;
+    }
+    if (written_ >= burst) {
+      ++left_out_;
+      return std::nullopt;
+    }
+    ++written_;
+    return std::exchange(left_out_, 0);
+  }
+
+private:
+  static constexpr std::uint64_t period_ns = 10'000'000'000;
+  static constexpr std::uint64_t burst = 20;
+
+  std::uint64_t since_ns_ = 0;
+  std::uint64_t written_ = 0;
+  std::uint64_t left_out_ = 0;
+};
+
 struct gate::impl {
   std::shared_ptr<const tls_context> tls;
   std::function<void(const std::string& address, const std::string& why)> on_closed;
   peer_book book;
+  log_bound bound;
   /// Last, so that its thread has ended before what it uses goes.
   std::optional<doorman> door;
 
@@ -71,11 +99,12 @@ struct gate::impl {
     book.leave(&who, uv_hrtime());
     if (why.empty()) {
       log::debug("gate", "gate.closed", {{"address", who.address()}}, "a connection has ended");
-    } else {
+    } else if (const auto left_out = bound.admit(uv_hrtime())) {
       log::warn("gate", begun ? "gate.cut" : "gate.refused",
                 {{"address", who.address()},
                  {"name", who.certified() ? who.certified()->name : std::string{}},
-                 {"why", why}},
+                 {"why", why},
+                 {"left_out", *left_out}},
                 begun ? "a connection was cut" : "a connection was refused");
     }
     if (on_closed) {
@@ -102,7 +131,7 @@ checked<std::unique_ptr<gate>> gate::open(const gate_options& options) {
   }
   x->on_closed = options.on_closed;
   relay_rules rules;
-  rules.frames = {speaker::client, *own, options.message_max};
+  rules.frames = {speaker::client, *own, options.message_max, options.may_address};
   rules.tls = x->tls;
   rules.handshake_timeout_ms = options.handshake_timeout_ms;
   rules.find = [to = loopback(options.target_port)](const auto& answer) {

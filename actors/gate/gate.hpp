@@ -44,6 +44,8 @@ struct gate_options {
   bool plain_anywhere = false;
   /// Largest frame in bytes, 64 at least.
   std::size_t message_max = 4U << 20;
+  /// Says which actors may be sent messages. Empty: all. Called on the gate's thread.
+  std::function<bool(std::uint64_t actor)> may_address;
   std::size_t connections_max = 1'024;
   /// Until TLS and BASP handshakes are done.
   duration_ms handshake_timeout_ms = 5'000;

@@ -4,6 +4,7 @@
 #include "actors/gate/local_user.hpp"
 #include "actors/log.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <netdb.h>
@@ -68,6 +69,8 @@ struct outgoing_gate::impl {
   std::shared_ptr<const tls_context> tls;
   mutable std::mutex mutex;
   std::string last_error;
+  /// Set once we end it ourselves: then no end is worth a word.
+  std::atomic<bool> closing = false;
   /// Last, so that its thread has ended before what it uses goes.
   std::optional<doorman> door;
 
@@ -96,7 +99,7 @@ struct outgoing_gate::impl {
   }
 
   void ending(const std::string& why, bool begun) {
-    if (why.empty()) {
+    if (why.empty() || closing) {
       return;
     }
     remember(why);
@@ -121,7 +124,7 @@ checked<std::unique_ptr<outgoing_gate>> outgoing_gate::open(const outgoing_optio
   x->options = options;
   x->tls = *context;
   relay_rules rules;
-  rules.frames = {speaker::server, *own, options.message_max};
+  rules.frames = {speaker::server, *own, options.message_max, {}};
   rules.tls = x->tls;
   rules.host = options.host;
   rules.handshake_timeout_ms = options.connect_timeout_ms;
@@ -147,7 +150,9 @@ checked<std::unique_ptr<outgoing_gate>> outgoing_gate::open(const outgoing_optio
 
 outgoing_gate::outgoing_gate(std::unique_ptr<impl> x) : impl_{std::move(x)} {}
 
-outgoing_gate::~outgoing_gate() = default;
+outgoing_gate::~outgoing_gate() {
+  impl_->closing = true;
+}
 
 std::uint16_t outgoing_gate::local_port() const {
   return impl_->door->port();

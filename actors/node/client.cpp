@@ -1,8 +1,8 @@
 #include "actors/node/client.hpp"
 
-#include "actors/cluster/dial.hpp"
 #include "actors/machine.hpp"
 #include "actors/node/client_impl.hpp"
+#include "messages/message_size.hpp"
 #include "messages/wire_error.hpp"
 
 #include <caf/sec.hpp>
@@ -66,6 +66,14 @@ client::impl::run(bool repeatable, Handle Far::*to, milliseconds deadline, Ts...
               const std::function<void(const refusal&)>& broken) {
     std::apply(
       [&](const auto&... each) {
+        const auto max = far.registry.node() == self->node() ? 0 : far.message_max;
+        if (const auto no = check_message_size(self->system(), max, each...)) {
+          const auto told = result; // Claiming ends this errand.
+          if (claim()) {
+            told->set_value(*no);
+          }
+          return;
+        }
         self->request(far.*to, deadline, each...)
           .then(
             [result, claim](Answer& given) {
@@ -120,10 +128,15 @@ client::connect(const std::string& host, std::uint16_t port, const client_option
   courier_setup setup;
   setup.patience = milliseconds{options.reconnect_for_ms};
   setup.greet_deadline = milliseconds{options.timeout_ms};
-  setup.dial = [host, port, deadline = milliseconds{options.timeout_ms}](
+  auto opened = route::open({host, port, options.tls, options.plain_anywhere}, *x->own_system);
+  if (!opened) {
+    return opened.why();
+  }
+  x->way = std::move(*opened);
+  setup.dial = [way = x->way.get(), deadline = milliseconds{options.timeout_ms}](
                  courier_pointer self, std::function<void(node_actor)> reached,
                  std::function<void(const refusal&)> failed) {
-    dial(self, host, port, deadline, std::move(reached), std::move(failed));
+    way->dial(self, deadline, std::move(reached), std::move(failed));
   };
   if (const auto no = x->open(*x->own_system, std::move(setup))) {
     return refusal{no->code,
@@ -323,6 +336,11 @@ checked<check_report> client::check() {
 std::uint32_t client::batch_max() const {
   const std::lock_guard lock{impl_->greeted->mutex};
   return impl_->greeted->node.batch_max;
+}
+
+std::uint64_t client::message_max() const {
+  const std::lock_guard lock{impl_->greeted->mutex};
+  return impl_->greeted->node.message_max;
 }
 
 std::string client::node_name() const {

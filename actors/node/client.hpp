@@ -8,6 +8,7 @@
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
 
+#include <filesystem>
 #include <memory>
 
 namespace caf {
@@ -21,6 +22,11 @@ struct client_options {
   duration_ms timeout_ms = 5'000;
   /// How long a request waits for a lost node to come back, in milliseconds; 0: not at all.
   duration_ms reconnect_for_ms = 30'000;
+  /// Directory with ca.pem, cert.pem and key.pem, as `belay tls issue` makes it; empty: plain TCP,
+  /// which reaches this machine only.
+  std::filesystem::path tls;
+  /// Whether plain TCP may go to another machine, which is to trust the whole network.
+  bool plain_anywhere = false;
   link_policy link;
 };
 
@@ -31,8 +37,9 @@ struct client_options {
 /// lost. `shutting_down`: the node is gone and did not come back in time.
 class client {
 public:
-  /// Connects to a node. Refuses with `timed_out`, `shutting_down` (nobody listens there) or
-  /// `protocol_mismatch`.
+  /// Connects to a node. Refuses with `timed_out`, `shutting_down` (nobody listens there, or the
+  /// certificates do not fit), `protocol_mismatch`, or `bad_request` (plain TCP to another machine,
+  /// files that cannot be used).
   [[nodiscard]] static checked<std::unique_ptr<client>>
   connect(const std::string& host, std::uint16_t port, const client_options& options = {});
 
@@ -99,6 +106,9 @@ public:
   [[nodiscard]] checked<done> undrain(const std::string& node);
 
   [[nodiscard]] std::uint32_t batch_max() const;
+  /// Largest message that the node takes, in bytes; 0: no bound. Larger ones are refused with
+  /// `bad_request` before they are sent.
+  [[nodiscard]] std::uint64_t message_max() const;
   [[nodiscard]] std::string node_name() const;
   /// The kinds that connected workers ran at the last handshake.
   [[nodiscard]] std::vector<std::string> tools() const;

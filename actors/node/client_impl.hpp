@@ -1,6 +1,7 @@
 // The inside of a client; shared with the runtime, which makes local ones.
 #pragma once
 
+#include "actors/cluster/route.hpp"
 #include "actors/node/client.hpp"
 #include "actors/node/courier.hpp"
 #include "actors/node/system_config.hpp"
@@ -13,6 +14,7 @@ namespace belay::actors {
 struct client::impl {
   /// Only of a remote client; declared first, so that handles die before the system.
   std::unique_ptr<system_config> config;
+  std::shared_ptr<const route> way;
   std::unique_ptr<caf::actor_system> own_system;
   caf::actor courier;
   std::shared_ptr<errand_queue> queue = std::make_shared<errand_queue>();

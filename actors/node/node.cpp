@@ -43,7 +43,7 @@ void node_state::start(pointer self, node_setup setup) {
 }
 
 void node_state::start_registry() {
-  watcher_ = self_->spawn(watcher, setup_.store, setup_.clock, setup_.watch);
+  watcher_ = self_->spawn(watcher, setup_.store, setup_.clock, setup_.watch, setup_.known);
   timekeeper_ = self_->spawn(timekeeper, setup_.safety_sweep_ms);
   node_info own;
   own.name = setup_.name;
@@ -55,15 +55,15 @@ void node_state::start_registry() {
   }
   own.version = program_version;
   own.place = setup_.worker.card.place;
-  membership_ = self_->spawn(membership, std::move(own));
-  registry_links links{setup_.store, setup_.clock, setup_.random,   watcher_,
-                       timekeeper_,  membership_,  setup_.on_fault, setup_.at_commit};
+  membership_ = self_->spawn(membership, std::move(own), setup_.known);
+  registry_links links{setup_.store, setup_.clock,    setup_.random,    watcher_,    timekeeper_,
+                       membership_,  setup_.on_fault, setup_.at_commit, setup_.known};
   registry_ = setup_.detach_registry
                 ? self_->spawn<caf::detached>(registry, std::move(links), setup_.registry)
                 : self_->spawn(registry, std::move(links), setup_.registry);
   self_->send(timekeeper_, atom::connect_v, caf::actor_cast<caf::actor>(registry_));
   for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
-    readers_.push_back(self_->spawn(reader, setup_.store, setup_.clock));
+    readers_.push_back(self_->spawn(reader, setup_.store, setup_.clock, setup_.known));
   }
   if (setup_.works) {
     worker_links worker{registry_,
@@ -78,12 +78,15 @@ void node_state::start_registry() {
     adopt(sweeper_);
   }
   adopt(timekeeper_);
-  adopt(membership_);
-  adopt(watcher_);
+  show(membership_);
+  show(watcher_);
   for (const auto& x : readers_) {
-    adopt(x);
+    show(x);
   }
-  adopt(registry_);
+  show(registry_);
+  if (setup_.known) {
+    setup_.known->receive(self_->id());
+  }
 }
 
 void node_state::start_worker() {
@@ -101,6 +104,14 @@ template <class Handle>
 void node_state::adopt(const Handle& child) {
   self_->monitor(child);
   children_.push_back(caf::actor_cast<caf::actor>(child));
+}
+
+template <class Handle>
+void node_state::show(const Handle& child) {
+  adopt(child);
+  if (setup_.known) {
+    setup_.known->receive(child->id());
+  }
 }
 
 caf::result<welcome> node_state::hello(std::uint32_t version, const std::string& client) {
@@ -126,6 +137,7 @@ caf::result<welcome> node_state::hello(std::uint32_t version, const std::string&
   x.membership = membership_;
   x.batch_max = static_cast<std::uint32_t>(setup_.registry.register_max);
   x.now = setup_.clock->now();
+  x.message_max = setup_.message_max;
   auto promise = self_->make_response_promise<welcome>();
   self_->request(membership_, membership_deadline, atom::offer_v)
     .then(
@@ -223,10 +235,15 @@ std::string node_state::snapshot() const {
   for (const auto& x : setup_.stuck ? setup_.stuck() : std::vector<running::stuck_code>{}) {
     stuck.push_back({{"id", x.id}, {"ms", x.length_ms}});
   }
-  return nlohmann::json{{"actor", name},         {"node", setup_.name},
-                        {"clients", clients_},   {"children", children_.size()},
-                        {"draining", draining_}, {"stopping", stopping_},
-                        {"stuck", stuck},        {"tools", setup_.tools->names()}}
+  return nlohmann::json{{"actor", name},
+                        {"node", setup_.name},
+                        {"clients", clients_},
+                        {"children", children_.size()},
+                        {"draining", draining_},
+                        {"stopping", stopping_},
+                        {"actors", self_->system().registry().running()},
+                        {"stuck", stuck},
+                        {"tools", setup_.tools->names()}}
     .dump();
 }
 
@@ -234,12 +251,13 @@ node_actor::behavior_type node(node_state::pointer self, node_setup setup) {
   install_fault_handlers(self, component);
   auto& state = self->state;
   state.start(self, std::move(setup));
+  const guard by{self, state.known()};
+  using gates::role;
   return {
-    [&state](atom::hello, std::uint32_t version, const std::string& client) {
-      return state.hello(version, client);
-    },
-    [&state](atom::stop, bool drain) { return state.stop(drain); },
-    [&state](atom::snapshot) { return state.snapshot(); },
+    by(role::read, [&state](atom::hello, std::uint32_t version,
+                            const std::string& client) { return state.hello(version, client); }),
+    by(role::admin, [&state](atom::stop, bool drain) { return state.stop(drain); }),
+    by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }
 

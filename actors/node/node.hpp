@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/cluster/uplink.hpp"
+#include "actors/cluster/visitors.hpp"
 #include "actors/registry/registry.hpp"
 #include "actors/registry/watcher.hpp"
 #include "actors/running/tool.hpp"
@@ -35,6 +36,10 @@ struct node_setup {
   /// Of a worker node: where its registry is. `dial` is empty in a registry node.
   uplink_setup uplink;
   std::size_t readers = 2;
+  /// Who may come from other nodes. None: nobody.
+  std::shared_ptr<visitors> known;
+  /// Largest message that they may send, in bytes; told to clients.
+  std::uint64_t message_max = 0;
   duration_ms safety_sweep_ms = 30'000;
   duration_ms drain_timeout_ms = 30'000;
   std::function<bool(commit_point)> at_commit;
@@ -58,11 +63,18 @@ public:
   caf::result<done> stop(bool drain);
   [[nodiscard]] std::string snapshot() const;
 
+  [[nodiscard]] const std::shared_ptr<visitors>& known() const {
+    return setup_.known;
+  }
+
 private:
   void start_registry();
   void start_worker();
   template <class Handle>
   void adopt(const Handle& child);
+  /// The same for one that other nodes may address.
+  template <class Handle>
+  void show(const Handle& child);
   void down(const caf::down_msg& x);
   void begin_stop();
   void stop_next();

@@ -1,10 +1,12 @@
 #include "actors/node/runtime.hpp"
 
-#include "actors/cluster/dial.hpp"
+#include "actors/cluster/route.hpp"
+#include "actors/gate/gate.hpp"
 #include "actors/log.hpp"
 #include "actors/machine.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
+#include "messages/message_size.hpp"
 
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
@@ -52,19 +54,34 @@ std::shared_ptr<storage::store> open_store(const runtime_options& options) {
   return std::make_shared<storage::store>(x);
 }
 
-uplink_setup make_uplink(const runtime_options& options) {
+std::unique_ptr<const route>
+make_route(const runtime_options& options, const caf::actor_system& system) {
+  route_options x;
+  x.host = options.join_host;
+  x.port = options.join_port;
+  x.tls = options.tls;
+  x.plain_anywhere = options.plain_anywhere;
+  x.message_max = options.message_max;
+  auto made = route::open(x, system);
+  if (!made) {
+    throw std::invalid_argument{made.why().text};
+  }
+  return std::move(*made);
+}
+
+uplink_setup make_uplink(const runtime_options& options, const route* way) {
   uplink_setup x;
   x.name = options.name;
   x.where = options.join_host + ":" + std::to_string(options.join_port);
   x.clock = std::make_shared<remote_clock>(system_time().steady);
   x.random = random_bits;
+  x.message_max = options.tls.empty() ? 0 : options.message_max;
   x.pauses = {std::chrono::milliseconds{options.reconnect_min_ms},
               std::chrono::milliseconds{options.reconnect_max_ms}};
   x.on_fault = options.on_fault ? options.on_fault : end_worker;
-  x.dial = [host = options.join_host, port = options.join_port](uplink_setup::pointer self,
-                                                                uplink_setup::reached reached,
-                                                                uplink_setup::failed failed) {
-    dial(self, host, port, dial_deadline, std::move(reached), std::move(failed));
+  x.dial = [way](uplink_setup::pointer self, uplink_setup::reached reached,
+                 uplink_setup::failed failed) {
+    way->dial(self, dial_deadline, std::move(reached), std::move(failed));
   };
   return x;
 }
@@ -75,15 +92,53 @@ struct runtime::impl {
   std::unique_ptr<running::work_pool> workflow_threads;
   std::shared_ptr<storage::store> store;
   std::unique_ptr<system_config> config;
+  /// Of a worker node: the way to its registry. Goes after the system.
+  std::unique_ptr<const route> way;
   std::unique_ptr<caf::actor_system> system;
   node_actor node;
-  std::uint16_t port = 0;
+  std::shared_ptr<visitors> known = std::make_shared<visitors>();
+  /// In front of the port on which CAF listens.
+  std::unique_ptr<gates::gate> gate;
+
+  void listen(const runtime_options& options);
 
   ~impl() {
     node = nullptr;
+    known->ask(nullptr);
+    gate.reset();
     system.reset();
   }
 };
+
+void runtime::impl::listen(const runtime_options& options) {
+  const auto behind = system->middleman().publish(node, 0, "127.0.0.1", true);
+  if (!behind) {
+    throw std::runtime_error{"cannot listen on 127.0.0.1: " + system->render(behind.error())};
+  }
+  gates::gate_options x;
+  x.address = options.address;
+  x.port = options.port;
+  x.target_port = *behind;
+  x.node = caf::to_string(system->node());
+  if (!options.tls.empty()) {
+    x.tls = gates::tls_files_in(options.tls);
+  }
+  x.plain_anywhere = options.plain_anywhere;
+  x.message_max = frame_max(options.message_max);
+  x.may_address = [all = known](std::uint64_t actor) { return all->receives(actor); };
+  x.connections_max = options.connections_max;
+  x.handshake_timeout_ms = options.handshake_timeout_ms;
+  x.on_closed = options.on_disconnected;
+  auto opened = gates::gate::open(x);
+  if (!opened) {
+    throw std::invalid_argument{opened.why().text};
+  }
+  gate = std::move(*opened);
+  known->ask([door = gate.get()](const caf::node_id& from) -> std::optional<gates::identity> {
+    const auto found = door->peer_of(from);
+    return found ? std::optional{found->who} : std::nullopt;
+  });
+}
 
 runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   if (const auto no = check_facets(options.effects, options.stores)) {
@@ -102,7 +157,8 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.random = random_bits;
   setup.tools = options.tools;
   if (joins) {
-    setup.uplink = make_uplink(options);
+    x.way = make_route(options, *x.system);
+    setup.uplink = make_uplink(options, x.way.get());
   } else {
     setup.store = x.store;
     setup.clock = std::make_shared<const registry_clock>(system_time(), x.store->last_time());
@@ -118,6 +174,8 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   };
+  setup.known = x.known;
+  setup.message_max = options.publish ? options.message_max : 0;
   setup.registry.batch_ops_max = options.batch_ops_max;
   setup.registry.batch_bytes_max = options.batch_bytes_max;
   setup.registry.register_max = options.register_max;
@@ -148,16 +206,13 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
   x.node = x.system->spawn(node, std::move(setup));
   if (options.publish && !joins) {
-    const auto port
-      = x.system->middleman().publish(x.node, options.port, options.address.c_str(), true);
-    if (!port) {
+    try {
+      x.listen(options);
+    } catch (...) {
       stop(false);
       wait_stopped();
-      throw std::runtime_error{"cannot listen on " + options.address + ":"
-                               + std::to_string(options.port) + ": "
-                               + x.system->render(port.error())};
+      throw;
     }
-    x.port = *port;
   }
 }
 
@@ -167,7 +222,7 @@ runtime::~runtime() {
 }
 
 std::uint16_t runtime::port() const {
-  return impl_->port;
+  return impl_->gate ? impl_->gate->port() : 0;
 }
 
 void runtime::stop(bool drain) {

@@ -10,6 +10,7 @@
 #include "messages/ids.hpp"
 #include "storage/store.hpp"
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,11 +59,26 @@ struct runtime_options {
   std::size_t waiters_max = 100'000;
   duration_ms wait_ms_max = 60'000;
 
-  /// Whether other programs may connect. The address is loopback: plain BASP knows no passwords.
+  /// Whether other programs may connect.
   bool publish = true;
+  /// An IP address to listen on; loopback without `tls`, because plain connections carry no
+  /// passwords.
   std::string address = "127.0.0.1";
   /// 0 lets the system choose.
   std::uint16_t port = 0;
+  /// Directory with ca.pem, cert.pem and key.pem, for those who connect and for joining; empty:
+  /// plain TCP.
+  std::filesystem::path tls;
+  /// Whether plain TCP may be spoken to other machines, which is to trust the whole network.
+  bool plain_anywhere = false;
+  /// Largest message from other programs, in bytes of content.
+  std::uint64_t message_max = 4U << 20;
+  std::size_t connections_max = 1'024;
+  /// Time that a connection has to say who it is.
+  duration_ms handshake_timeout_ms = 5'000;
+  /// Told of the end of each connection of another program: where it came from, and why when that
+  /// was not in good order. Called on the gate's thread; may be empty.
+  std::function<void(const std::string& address, const std::string& why)> on_disconnected;
   duration_ms drain_timeout_ms = 30'000;
 
   /// Whether it runs processes itself.

@@ -145,43 +145,43 @@ caf::result<session_snapshot> reader_state::session(const session_query& query) 
 
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
-       std::shared_ptr<const registry_clock> clock) {
+       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known) {
   install_fault_handlers(self, "registry");
   auto& state = self->state;
   state.store = std::move(store);
   state.clock = std::move(clock);
+  const guard by{self, std::move(known)};
+  using gates::role;
   return {
-    [&state](atom::get, const process_id& id) { return state.get(id); },
-    [&state](atom::list, const list_query& query) { return state.list(query); },
-    [&state](atom::events, const process_id& id, event_seq after, std::uint32_t limit) {
-      return state.events(id, after, limit);
-    },
-    [&state](atom::recent, const process_id& id, std::uint32_t limit) {
-      return state.recent(id, limit);
-    },
-    [&state](atom::count, const process_id& id, const std::string& type, event_seq through) {
-      return state.count(id, type, through);
-    },
-    [&state](atom::changes, std::uint64_t position, std::uint32_t limit) {
-      return state.changes(position, limit);
-    },
-    [&state](atom::journal, const process_id& id, std::uint64_t after, std::uint32_t limit) {
-      return state.journal(id, after, limit);
-    },
-    [&state](atom::attach, const process_id& id, const std::string& ref) {
-      return state.attached(id, ref);
-    },
-    [&state](atom::reference) { return process_counts{state.store->live_references()}; },
-    [&state](atom::wakes, const wakes_query& query) { return state.wakes(query); },
-    [&state](atom::session, const session_query& query) { return state.session(query); },
-    [&state](atom::check) {
-      ++state.reads;
-      return check_report{state.store->check()};
-    },
-    [&state](atom::count) { return state.store->counts(); },
-    [&state](atom::snapshot) {
-      return nlohmann::json{{"actor", reader_state::name}, {"reads", state.reads}}.dump();
-    },
+    by(role::read, [&state](atom::get, const process_id& id) { return state.get(id); }),
+    by(role::read, [&state](atom::list, const list_query& query) { return state.list(query); }),
+    by(role::read, [&state](atom::events, const process_id& id, event_seq after,
+                            std::uint32_t limit) { return state.events(id, after, limit); }),
+    by(role::read, [&state](atom::recent, const process_id& id,
+                            std::uint32_t limit) { return state.recent(id, limit); }),
+    by(role::read, [&state](atom::count, const process_id& id, const std::string& type,
+                            event_seq through) { return state.count(id, type, through); }),
+    by(role::read, [&state](atom::changes, std::uint64_t position,
+                            std::uint32_t limit) { return state.changes(position, limit); }),
+    by(role::read, [&state](atom::journal, const process_id& id, std::uint64_t after,
+                            std::uint32_t limit) { return state.journal(id, after, limit); }),
+    by(role::read, [&state](atom::attach, const process_id& id,
+                            const std::string& ref) { return state.attached(id, ref); }),
+    by(role::read,
+       [&state](atom::reference) { return process_counts{state.store->live_references()}; }),
+    by(role::read, [&state](atom::wakes, const wakes_query& query) { return state.wakes(query); }),
+    by(role::read,
+       [&state](atom::session, const session_query& query) { return state.session(query); }),
+    by(role::operate,
+       [&state](atom::check) {
+         ++state.reads;
+         return check_report{state.store->check()};
+       }),
+    by(role::read, [&state](atom::count) { return state.store->counts(); }),
+    by(role::read,
+       [&state](atom::snapshot) {
+         return nlohmann::json{{"actor", reader_state::name}, {"reads", state.reads}}.dump();
+       }),
   };
 }
 

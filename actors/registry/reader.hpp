@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/cluster/visitors.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -34,6 +35,6 @@ struct reader_state {
 
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
-       std::shared_ptr<const registry_clock> clock);
+       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known);
 
 } // namespace belay::actors

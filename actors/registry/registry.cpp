@@ -307,88 +307,120 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
   install_fault_handlers(self, component);
   auto& state = self->state;
   state.start(self, std::move(links), std::move(policy));
+  const guard by{self, state.known()};
+  using gates::role;
   return {
-    [&state](atom::enroll, std::vector<registration>& items) {
-      return state.enroll(std::move(items));
-    },
-    [&state](atom::claim, owner& who, std::vector<std::string>& kinds,
-             std::vector<std::string>& queues, std::uint32_t max) {
-      return state.submit<claimed_list>(
-        claim_request{std::move(who), std::move(kinds), std::move(queues), max, state.ttl()});
-    },
-    [&state](atom::renew, lease& held) {
-      return state.submit<lease>(renew_request{std::move(held), state.ttl()});
-    },
-    [&state](atom::release, lease& held, std::string& reason) {
-      return state.submit<done>(release_request{std::move(held), std::move(reason)});
-    },
-    [&state](atom::release, lease& held) {
-      return state.submit<done>(release_request{std::move(held), "not taken", false});
-    },
-    [&state](atom::park, lease& held, wait_condition& until) {
-      return state.park(park_request{std::move(held), std::move(until), {}, 1});
-    },
-    [&state](atom::park, park_request& request) { return state.park(std::move(request)); },
-    [&state](atom::journal, journal_request& request) { return state.journal(std::move(request)); },
-    [&state](atom::append, append_request& request) {
-      const auto bytes = request.payload.size();
-      return state.submit<event>(std::move(request), bytes);
-    },
-    [&state](atom::complete, lease& held, outcome& result) {
-      const auto bytes = result.value.size();
-      return state.submit<completion>(complete_request{std::move(held), std::move(result)}, bytes);
-    },
-    [&state](atom::cancel, cancel_request& request) { return state.cancel(std::move(request)); },
-    [&state](atom::settle, settle_request& request) {
-      const auto bytes = request.result.value.size();
-      return state.submit<completion>(std::move(request), bytes);
-    },
-    [&state](atom::abandon, abandon_request& request) {
-      return state.submit<abandon_receipt>(std::move(request));
-    },
-    [&state](atom::requeue, requeue_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::again, again_request& request) {
-      return state.submit<registered_list>(std::move(request));
-    },
-    [&state](atom::reference, external_ref_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::observe, observe_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::transfer, transfer_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::forget, std::string& session) {
-      return state.submit<session_report>(forget_session_request{std::move(session)});
-    },
-    [&state](atom::retarget, retarget_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::wakes, take_wakes_request& request) {
-      return state.submit<wake_list>(std::move(request));
-    },
-    [&state](atom::settle, settle_wake_request& request) {
-      return state.submit<done>(std::move(request));
-    },
-    [&state](atom::prune, prune_request& request) {
-      return state.submit<prune_report>(std::move(request));
-    },
-    [&state](atom::compact, compact_request& request) { return state.submit<done>(request); },
-    [&state](atom::enlist, worker_card& card, const caf::actor& sweeper) {
-      return state.enlist(std::move(card), sweeper);
-    },
-    [&state](atom::lost, const owner& who) { state.give_up(who); },
-    [&state](atom::offer, const owner& who, std::uint32_t slots, std::vector<std::string>& kinds,
-             std::vector<std::string>& queues) {
-      state.offer(who, slots, std::move(kinds), std::move(queues));
-    },
-    [&state](atom::withdraw, const owner& who) { return state.withdraw(who); },
-    [&state](atom::sweep) { state.sweep(); },
-    [&state](atom::commit) { state.commit(); },
-    [&state](atom::snapshot) { return state.snapshot(); },
+    by(role::operate,
+       [&state](atom::enroll, std::vector<registration>& items) {
+         return state.enroll(std::move(items));
+       }),
+    by(role::worker,
+       [&state](atom::claim, owner& who, std::vector<std::string>& kinds,
+                std::vector<std::string>& queues, std::uint32_t max) {
+         return state.submit<claimed_list>(
+           claim_request{std::move(who), std::move(kinds), std::move(queues), max, state.ttl()});
+       }),
+    by(role::worker,
+       [&state](atom::renew, lease& held) {
+         return state.submit<lease>(renew_request{std::move(held), state.ttl()});
+       }),
+    by(role::worker,
+       [&state](atom::release, lease& held, std::string& reason) {
+         return state.submit<done>(release_request{std::move(held), std::move(reason)});
+       }),
+    by(role::worker,
+       [&state](atom::release, lease& held) {
+         return state.submit<done>(release_request{std::move(held), "not taken", false});
+       }),
+    by(role::worker,
+       [&state](atom::park, lease& held, wait_condition& until) {
+         return state.park(park_request{std::move(held), std::move(until), {}, 1});
+       }),
+    by(role::worker,
+       [&state](atom::park, park_request& request) { return state.park(std::move(request)); }),
+    by(role::worker,
+       [&state](atom::journal, journal_request& request) {
+         return state.journal(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::append, append_request& request) {
+         const auto bytes = request.payload.size();
+         return state.submit<event>(std::move(request), bytes);
+       }),
+    by(role::worker,
+       [&state](atom::complete, lease& held, outcome& result) {
+         const auto bytes = result.value.size();
+         return state.submit<completion>(complete_request{std::move(held), std::move(result)},
+                                         bytes);
+       }),
+    by(
+      role::operate,
+      [&state](atom::cancel, cancel_request& request) { return state.cancel(std::move(request)); }),
+    by(role::operate,
+       [&state](atom::settle, settle_request& request) {
+         const auto bytes = request.result.value.size();
+         return state.submit<completion>(std::move(request), bytes);
+       }),
+    by(role::operate,
+       [&state](atom::abandon, abandon_request& request) {
+         return state.submit<abandon_receipt>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::requeue, requeue_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::again, again_request& request) {
+         return state.submit<registered_list>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::reference, external_ref_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::observe, observe_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::transfer, transfer_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::forget, std::string& session) {
+         return state.submit<session_report>(forget_session_request{std::move(session)});
+       }),
+    by(role::operate,
+       [&state](atom::retarget, retarget_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::wakes, take_wakes_request& request) {
+         return state.submit<wake_list>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::settle, settle_wake_request& request) {
+         return state.submit<done>(std::move(request));
+       }),
+    by(role::admin,
+       [&state](atom::prune, prune_request& request) {
+         return state.submit<prune_report>(std::move(request));
+       }),
+    by(role::admin,
+       [&state](atom::compact, compact_request& request) { return state.submit<done>(request); }),
+    by(role::worker,
+       [&state](atom::enlist, worker_card& card, const caf::actor& sweeper) {
+         return state.enlist(std::move(card), sweeper);
+       }),
+    by.inside([&state](atom::lost, const owner& who) { state.give_up(who); }),
+    by(role::worker,
+       [&state](atom::offer, const owner& who, std::uint32_t slots, std::vector<std::string>& kinds,
+                std::vector<std::string>& queues) {
+         state.offer(who, slots, std::move(kinds), std::move(queues));
+       }),
+    by(role::worker, [&state](atom::withdraw, const owner& who) { return state.withdraw(who); }),
+    by.inside([&state](atom::sweep) { state.sweep(); }),
+    by.inside([&state](atom::commit) { state.commit(); }),
+    by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/cluster/visitors.hpp"
 #include "actors/registry/retention.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
@@ -51,6 +52,8 @@ struct registry_links {
   /// Where a test lets the program die. Answers whether the registry goes on; otherwise it ends at
   /// once and answers nobody. May be empty.
   std::function<bool(commit_point)> at_commit;
+  /// None: nobody comes from outside.
+  std::shared_ptr<visitors> known;
 };
 
 /// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`
@@ -81,6 +84,10 @@ public:
   template <class Answer>
   caf::result<Answer> submit(operation op, std::size_t bytes = 0);
 
+  [[nodiscard]] const std::shared_ptr<visitors>& known() const {
+    return links_.known;
+  }
+
   [[nodiscard]] duration_ms ttl() const {
     return policy_.ttl_ms;
   }
@@ -99,6 +106,8 @@ private:
 
   void enqueue(operation op, std::size_t bytes, answer_function answered);
   [[nodiscard]] std::optional<refusal> name_taken(const worker_card& card) const;
+  /// Whether the sender of the message at hand is of this node, or nobody in particular of ours.
+  [[nodiscard]] bool speaks_for(const caf::node_id& node) const;
   void take_in(worker_card card, const owner& who, const sweeper_actor& sweeper);
   void void_leases(const owner& who);
   void add_grants();

@@ -9,6 +9,8 @@ namespace belay::actors {
 namespace {
 
 constexpr const char* component = "registry";
+/// Of the rows in one message: a worker need take no larger one than a row alone is.
+constexpr std::size_t grant_bytes_max = 1U << 20;
 
 } // namespace
 
@@ -32,12 +34,20 @@ std::optional<refusal> registry_state::name_taken(const worker_card& card) const
   return std::nullopt;
 }
 
+bool registry_state::speaks_for(const caf::node_id& node) const {
+  const auto& sender = self_->current_sender();
+  return !sender || sender->node() == node;
+}
+
 caf::result<enlisted> registry_state::enlist(worker_card card, const caf::actor& sweeper) {
   if (stopping_) {
     return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
   }
   if (const auto no = validate(card)) {
     return to_error(*no);
+  }
+  if (!sweeper || !speaks_for(sweeper.node())) {
+    return caf::make_error(ec::bad_request, std::string{"a node enlists its own sweeper only"});
   }
   if (const auto no = name_taken(card)) {
     return to_error(*no);
@@ -97,7 +107,8 @@ void registry_state::push_cancel(const cancel_receipt& receipt, bool kill) {
 void registry_state::offer(const owner& who, std::uint32_t slots, std::vector<std::string> kinds,
                            std::vector<std::string> queues) {
   const auto found = workers_.find(who.name);
-  if (found == workers_.end() || found->second.who != who) {
+  if (found == workers_.end() || found->second.who != who
+      || !speaks_for(found->second.sweeper.node())) {
     return; // An earlier incarnation: its successor has enlisted.
   }
   found->second.card.kinds = std::move(kinds);
@@ -109,7 +120,8 @@ void registry_state::offer(const owner& who, std::uint32_t slots, std::vector<st
 
 done registry_state::withdraw(const owner& who) {
   const auto found = workers_.find(who.name);
-  if (found == workers_.end() || found->second.who != who) {
+  if (found == workers_.end() || found->second.who != who
+      || !speaks_for(found->second.sweeper.node())) {
     return {0};
   }
   const auto left = found->second.credit;
@@ -157,7 +169,17 @@ void registry_state::add_grants() {
 
 void registry_state::deliver(worker& to, claimed_list rows) {
   to.credit -= std::min(to.credit, static_cast<std::uint32_t>(rows.items.size()));
-  self_->send(to.sweeper, atom::grant_v, std::move(rows));
+  claimed_list next;
+  std::size_t bytes = 0;
+  for (auto& row : rows.items) {
+    bytes += row.registration_json.size() + row.woken.size();
+    if (bytes > grant_bytes_max && !next.items.empty()) {
+      self_->send(to.sweeper, atom::grant_v, std::exchange(next, {}));
+      bytes = row.registration_json.size() + row.woken.size();
+    }
+    next.items.push_back(std::move(row));
+  }
+  self_->send(to.sweeper, atom::grant_v, std::move(next));
 }
 
 void registry_state::down(const caf::down_msg& x) {

@@ -280,26 +280,30 @@ std::string watcher_state::snapshot() const {
 
 watcher_actor::behavior_type
 watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
-        std::shared_ptr<const registry_clock> clock, watch_policy policy) {
+        std::shared_ptr<const registry_clock> clock, watch_policy policy,
+        std::shared_ptr<visitors> known) {
   install_fault_handlers(self, component);
   auto& state = self->state;
   state.start(self, std::move(store), std::move(clock), policy);
+  const guard by{self, std::move(known)};
+  using gates::role;
   return {
-    [&state](atom::wait, const process_id& id, duration_ms length) {
-      return state.wait(id, length);
-    },
-    [&state](atom::follow, const process_id& id, event_seq after, std::uint32_t limit,
-             duration_ms length) { return state.follow(id, after, limit, length); },
-    [&state](atom::follow, const process_id& id, const std::string& type, event_seq after,
-             duration_ms length) { return state.follow_type(id, type, after, length); },
-    [&state](atom::signal, const process_id& id, const std::string& signal, std::uint64_t n,
-             duration_ms length) { return state.nth_signal(id, signal, n, length); },
-    [&state](atom::wakes, const std::string& session, duration_ms length) {
-      return state.wait_wake(session, length);
-    },
-    [&state](atom::changed, const std::vector<row_id>& rows) { state.changed(rows); },
-    [&state](atom::tick) { state.tick(); },
-    [&state](atom::snapshot) { return state.snapshot(); },
+    by(role::read, [&state](atom::wait, const process_id& id,
+                            duration_ms length) { return state.wait(id, length); }),
+    by(role::read,
+       [&state](atom::follow, const process_id& id, event_seq after, std::uint32_t limit,
+                duration_ms length) { return state.follow(id, after, limit, length); }),
+    by(role::read,
+       [&state](atom::follow, const process_id& id, const std::string& type, event_seq after,
+                duration_ms length) { return state.follow_type(id, type, after, length); }),
+    by(role::read,
+       [&state](atom::signal, const process_id& id, const std::string& signal, std::uint64_t n,
+                duration_ms length) { return state.nth_signal(id, signal, n, length); }),
+    by(role::read, [&state](atom::wakes, const std::string& session,
+                            duration_ms length) { return state.wait_wake(session, length); }),
+    by.inside([&state](atom::changed, const std::vector<row_id>& rows) { state.changed(rows); }),
+    by.inside([&state](atom::tick) { state.tick(); }),
+    by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }
 

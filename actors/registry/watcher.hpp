@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/cluster/visitors.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -83,6 +84,7 @@ private:
 
 watcher_actor::behavior_type
 watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
-        std::shared_ptr<const registry_clock> clock, watch_policy policy);
+        std::shared_ptr<const registry_clock> clock, watch_policy policy,
+        std::shared_ptr<visitors> known);
 
 } // namespace belay::actors

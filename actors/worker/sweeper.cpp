@@ -60,6 +60,10 @@ void sweeper_state::taken_in(const enlisted& x) {
 }
 
 void sweeper_state::not_taken_in(const refusal& why) {
+  if (why.code == ec::not_permitted) {
+    self_->quit(to_error(why)); // Only another certificate, with which to start anew, helps.
+    return;
+  }
   if (why.code == ec::lease_superseded) {
     who_.incarnation = 0; // Somebody has had our name meanwhile.
   }

@@ -18,6 +18,9 @@ namespace belay::app {
 struct common_options {
   std::string data;
   std::string node;
+  /// Directory of certificates.
+  std::string tls;
+  bool insecure = false;
   std::string connect_timeout = "2s";
   output_format format = output_format::table;
   bool quiet = false;
@@ -33,8 +36,8 @@ struct command_failure {
   std::string text;
 };
 
-/// Adds --data, --node, -o, --quiet to a command. `data` is another name where --data means
-/// something else.
+/// Adds --data, --node, --tls, --insecure, -o, --quiet to a command. `data` is another name where
+/// --data means something else.
 void add_common(CLI::App& command, common_options& common, bool remote = true,
                 const char* data = "--data");
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <poll.h>
@@ -17,6 +18,11 @@ void add_common(CLI::App& command, common_options& common, bool remote, const ch
                      "$XDG_STATE_HOME/belay)");
   if (remote) {
     command.add_option("--node", common.node, "HOST:PORT of another node");
+    command.add_option("--tls", common.tls,
+                       "Directory with ca.pem, cert.pem and key.pem (default with --node: "
+                       "$BELAY_TLS, else that of the local node)");
+    command.add_flag("--insecure", common.insecure,
+                     "Plain connections to other machines: trusts the whole network");
     command.add_option("--connect-timeout", common.connect_timeout,
                        "How long to wait for a node that is starting");
   }
@@ -70,6 +76,25 @@ const CLI::Validator whole_number{
   },
   ""};
 
+namespace {
+
+/// Where the node is that the options name, and which certificates to show it.
+checked<node_address> where(const common_options& common, const std::filesystem::path& directory) {
+  auto address = common.node.empty() ? read_node_file(directory) : parse_address(common.node);
+  if (!address) {
+    return address;
+  }
+  if (!common.tls.empty()) {
+    address->tls = common.tls;
+  } else if (!common.node.empty()) {
+    const char* given = std::getenv("BELAY_TLS"); // NOLINT(concurrency-mt-unsafe): before threads
+    address->tls = given == nullptr ? "" : given;
+  }
+  return address;
+}
+
+} // namespace
+
 std::unique_ptr<actors::client> connect(const common_options& common) {
   constexpr int pause_ms = 50;
   const auto patience
@@ -82,11 +107,13 @@ std::unique_ptr<actors::client> connect(const common_options& common) {
   // A node that is started again may listen elsewhere: commands look for it anew themselves.
   actors::client_options here_and_now;
   here_and_now.reconnect_for_ms = 0;
+  here_and_now.plain_anywhere = common.insecure;
   const auto start = std::chrono::steady_clock::now();
   for (;;) {
-    auto address = common.node.empty() ? read_node_file(directory) : parse_address(common.node);
+    const auto address = where(common, directory);
     refusal no;
     if (address) {
+      here_and_now.tls = address->tls;
       auto connected = actors::client::connect(address->host, address->port, here_and_now);
       if (connected) {
         return std::move(*connected);
@@ -98,10 +125,10 @@ std::unique_ptr<actors::client> connect(const common_options& common) {
     } else {
       no = address.why();
     }
-    const auto hopeless = no.code == ec::bad_request || no.code == ec::protocol_mismatch;
+    const auto hopeless = no.code == ec::bad_request || no.code == ec::protocol_mismatch
+                          || no.code == ec::not_permitted;
     if (hopeless || std::chrono::steady_clock::now() - start >= patience) {
-      throw command_failure{no.code == ec::bad_request ? exit_code::usage : exit_code::unreachable,
-                            no.text};
+      throw command_failure{exit_code_of(no), no.text};
     }
     poll(nullptr, 0, pause_ms);
   }

@@ -53,6 +53,7 @@ struct node_options {
   std::string name;
   unsigned slots = 0;
   std::string offer;
+  std::string tls;
 };
 
 /// What the flags say, over file and environment.
@@ -71,6 +72,9 @@ settings_options with_flags(const node_options& x) {
     const auto address = expect(parse_address(x.listen, "--listen"));
     set("node.address", address.host);
     set("node.port", address.port);
+  }
+  if (!x.tls.empty()) {
+    set("node.tls", x.tls);
   }
   if (!x.offer.empty()) {
     auto kinds = nlohmann::json::array();
@@ -122,6 +126,14 @@ void check_offer(const configuration& settings, const running::toolbox& tools) {
   }
 }
 
+void warn_of_plain(const std::string& host, const configuration& settings) {
+  if (settings.node_tls.empty() && settings.cluster_insecure && !actors::is_this_machine(host)) {
+    log::warn("node", "node.insecure", {{"address", host}},
+              "plain connections to other machines: everybody on the network may do everything "
+              "(cluster.insecure)");
+  }
+}
+
 exit_code run_node(const common_options& common, const node_options& given) {
   const auto role = role_of(given, common);
   auto settings = load_settings(with_flags(given));
@@ -142,13 +154,15 @@ exit_code run_node(const common_options& common, const node_options& given) {
     options.join_host = address.host;
     options.join_port = address.port;
   }
+  warn_of_plain(role == "worker" ? options.join_host : options.address, settings);
   actors::runtime node{std::move(options)};
   if (role == "worker") {
     log::info("node", "node.ready",
               {{"name", settings.node_name}, {"registry", given.join}, {"pid", getpid()}}, "ready");
     serve(node, gate);
   } else {
-    write_node_file(directory, {settings.node_address, node.port()}, settings.node_name);
+    write_node_file(directory, {settings.node_address, node.port(), settings.node_tls},
+                    settings.node_name);
     log::info("node", "node.ready",
               {{"address", settings.node_address},
                {"port", node.port()},
@@ -170,6 +184,8 @@ void add_node_command(CLI::App& app, common_options& common, command_action& act
   auto given = std::make_shared<node_options>();
   command.add_option("--data", common.data, "Data directory; made when there is none");
   command.add_option("--listen", given->listen, "HOST:PORT to listen on (node.address, node.port)");
+  command.add_option("--tls", given->tls,
+                     "Directory with ca.pem, cert.pem and key.pem (node.tls); see belay tls");
   command.add_option("--join", given->join,
                      "HOST:PORT of a registry node: work for it, without a data directory");
   command.add_option("--role", given->role,

@@ -184,7 +184,7 @@ public:
     while (std::getline(in, line)) {
       ++line_number_;
       take(line);
-      if (items_.size() >= client_->batch_max()) {
+      if (items_.size() >= client_->batch_max() || bytes_ >= batch_bytes_max) {
         send();
       }
     }
@@ -197,6 +197,9 @@ public:
   }
 
 private:
+  /// Chosen: well below any cluster.message_max (a single longer line goes alone).
+  static constexpr std::size_t batch_bytes_max = 1U << 20;
+
   void take(const std::string& line) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) {
       return;
@@ -212,6 +215,7 @@ private:
     if (item->id.empty()) {
       item->id = make_process_id();
     }
+    bytes_ += line.size();
     items_.push_back(std::move(*item));
     lines_.push_back(line_number_);
   }
@@ -222,6 +226,7 @@ private:
     }
     auto answered = client_->enroll(std::move(items_));
     items_.clear();
+    bytes_ = 0;
     if (!answered) {
       refused(answered.why());
     }
@@ -283,6 +288,7 @@ private:
   std::unique_ptr<actors::client> client_;
   std::vector<registration> items_;
   std::vector<std::size_t> lines_;
+  std::size_t bytes_ = 0;
   std::size_t line_number_ = 0;
   std::size_t created_ = 0;
   std::size_t present_ = 0;

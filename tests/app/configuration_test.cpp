@@ -101,7 +101,10 @@ TEST_CASE_METHOD(file_fixture, "configuration: every mistake is named with what 
   says("[lease]\nttl = '20s'\n", "at least three times lease.renew_interval (10s)");
   says("[store]\nsize_max = '1XB'\n", "expected a size");
   says("[store]\nsize_max = 5\n", "from 1MiB");
-  says("[node]\naddress = '0.0.0.0'\n", "expected one of 127.0.0.1");
+  says("[node]\naddress = '0.0.0.0'\n", "beyond this machine TLS is needed (node.tls)");
+  says("[node]\naddress = 'here'\n", "'here' is not acceptable, expected an IP address");
+  says("[cluster]\ninsecure = 1\n", "expected true or false");
+  says("[cluster]\nmessage_max = '1MiB'\n", "expected at least store.outcome_max (4MiB)");
   says("[node]\nname = ''\n", "expected a text");
   says("[log]\nlevel = 'loud'\n", "expected one of trace, debug, info, warn, error");
   says("[log]\nlevels = ['sweper=debug']\n", "did you mean 'sweeper'?");

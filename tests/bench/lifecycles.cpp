@@ -138,7 +138,8 @@ double actor_rate(const std::filesystem::path& path, std::size_t in_flight) {
   caf::scoped_actor self{system};
   auto time = system.spawn(actors::timekeeper, duration_ms{30'000});
   const auto clock = std::make_shared<const actors::registry_clock>(actors::system_time(), 0);
-  auto watch = system.spawn(actors::watcher, store, clock, actors::watch_policy{});
+  auto watch = system.spawn(actors::watcher, store, clock, actors::watch_policy{},
+                            std::shared_ptr<actors::visitors>{});
   actors::registry_links links{store,
                                clock,
                                random_source(),

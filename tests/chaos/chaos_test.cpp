@@ -1,9 +1,12 @@
-// A cluster of real processes that are killed and frozen at random while they work.
+// A cluster of real processes that are killed, frozen and cut off at random while they work. Where
+// the machine lets us each has a host of its own, with TLS between them; otherwise all is on
+// loopback and no link is cut.
 //
 //     BELAY_CHAOS_SECONDS=300     how long faults are made (default 60)
 //     BELAY_CHAOS_PROCESSES=5000  how many processes are registered, a sixth of them workflows
 //                                 (default 900)
 //     BELAY_SEED=n                the order of the faults (default: random, and shown)
+#include "tests/support/network.hpp"
 #include "tests/support/scratch_directory.hpp"
 #include "tests/support/shell.hpp"
 
@@ -13,6 +16,7 @@
 #include <fstream>
 #include <list>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -30,14 +34,51 @@ using clock_type = std::chrono::steady_clock;
 
 struct chaos {
   explicit chaos(std::uint64_t seed) : random{seed} {
+    if (net) {
+      must({"tls", "init", ca()});
+      must({"tls", "issue", ca(), "registry", "--role", "admin", "--host", net->address(0)});
+    }
+    std::vector<std::string> flags{"--role", "registry", "--listen", where};
+    add_certificate(flags, "registry");
+    registry = std::make_unique<tests::node_process>(
+      scratch.path() / "data",
+      std::vector<std::string>{"cluster.heartbeat_interval=100ms", "cluster.timeout=800ms",
+                               "lease.ttl=3s", "lease.renew_interval=500ms",
+                               "worker.interruptions_max=0"},
+      program(0), flags);
     for (int i = 1; i <= 4; ++i) {
-      workers.emplace_back(port, "w" + std::to_string(i),
-                           std::vector<std::string>{
-                             "--slots", std::to_string(2 * i), "--set", "tools.exec.allow=[\"*\"]",
-                             "--set", "worker.cancel_grace=200ms", "--set",
-                             "workflow.park_after=100ms", "--set",
-                             "cluster.heartbeat_interval=100ms", "--set", "cluster.timeout=800ms"},
-                           BELAY_CHAOS_NODE);
+      const auto name = "w" + std::to_string(i);
+      flags = {"--slots", std::to_string(2 * i),
+               "--set",   "tools.exec.allow=[\"*\"]",
+               "--set",   "worker.cancel_grace=200ms",
+               "--set",   "workflow.park_after=100ms",
+               "--set",   "cluster.heartbeat_interval=100ms",
+               "--set",   "cluster.timeout=800ms"};
+      if (net) {
+        must({"tls", "issue", ca(), name, "--role", "worker"});
+      }
+      add_certificate(flags, name);
+      workers.emplace_back(where, name, flags, program(i));
+    }
+  }
+
+  static void must(const std::vector<std::string>& words) {
+    const auto got = tests::run_belay(words);
+    INFO(got.err);
+    REQUIRE(got.code == 0);
+  }
+
+  [[nodiscard]] std::string ca() const {
+    return (scratch.path() / "ca").string();
+  }
+
+  [[nodiscard]] std::string program(int host) const {
+    return net ? net->on(host, BELAY_CHAOS_NODE) : BELAY_CHAOS_NODE;
+  }
+
+  void add_certificate(std::vector<std::string>& flags, const std::string& name) const {
+    if (net) {
+      flags.insert(flags.end(), {"--tls", ca() + "/" + name});
     }
   }
 
@@ -46,9 +87,7 @@ struct chaos {
   }
 
   tests::worker_process& any_worker() {
-    auto it = workers.begin();
-    std::advance(it, pick(0, static_cast<int>(workers.size()) - 1));
-    return *it;
+    return *std::next(workers.begin(), pick(0, static_cast<int>(workers.size()) - 1));
   }
 
   /// Registers a file of processes; repeated until it is acknowledged, which registers none twice.
@@ -72,7 +111,7 @@ struct chaos {
         out << json{{"id", id}, {"input", input}}.dump() << '\n';
       }
     }
-    while (registry.ask({"start", "-q", "--file", path}).code != 0) {
+    while (registry->ask({"start", "-q", "--file", path}).code != 0) {
       ++repeated;
     }
   }
@@ -83,7 +122,7 @@ struct chaos {
 
   /// One fault, and its end.
   void fault() {
-    const auto dice = pick(0, 9);
+    const auto dice = pick(0, net ? 13 : 9);
     if (dice < 4) {
       auto& x = any_worker();
       x.end(SIGKILL);
@@ -97,14 +136,20 @@ struct chaos {
       x.send(SIGCONT);
       ++faults["worker frozen"];
     } else if (dice < 9) {
-      registry.end(SIGKILL);
+      registry->end(SIGKILL);
       tests::let_pass(std::chrono::milliseconds{pick(0, 300)});
-      registry.start();
+      registry->start();
       ++faults["registry killed"];
+    } else if (dice >= 10) {
+      const auto host = dice < 13 ? pick(1, static_cast<int>(workers.size())) : 0;
+      net->cut(host);
+      tests::let_pass(std::chrono::milliseconds{pick(50, 2'500)});
+      net->heal(host);
+      ++faults[host == 0 ? "registry cut off" : "worker cut off"];
     } else {
-      kill(registry.os_pid(), SIGSTOP);
+      kill(registry->os_pid(), SIGSTOP);
       tests::let_pass(std::chrono::milliseconds{pick(50, 1'500)});
-      kill(registry.os_pid(), SIGCONT);
+      kill(registry->os_pid(), SIGCONT);
       ++faults["registry frozen"];
     }
   }
@@ -118,7 +163,7 @@ struct chaos {
       if (!after.empty()) {
         words.insert(words.end(), {"--after", after});
       }
-      const auto got = registry.ask(words);
+      const auto got = registry->ask(words);
       if (got.code != 0) {
         continue; // The registry was away; the same page again.
       }
@@ -135,13 +180,11 @@ struct chaos {
 
   tests::scratch_directory scratch;
   std::mt19937_64 random;
-  std::uint16_t port = tests::free_port();
-  tests::node_process registry{scratch.path() / "data",
-                               {"cluster.heartbeat_interval=100ms", "cluster.timeout=800ms",
-                                "lease.ttl=3s", "lease.renew_interval=500ms",
-                                "worker.interruptions_max=0", "node.port=" + std::to_string(port)},
-                               BELAY_CHAOS_NODE,
-                               {"--role", "registry"}};
+  std::unique_ptr<tests::network> net
+    = tests::network::possible() ? std::make_unique<tests::network>(5) : nullptr;
+  std::string where
+    = net ? net->address(0) + ":7400" : "127.0.0.1:" + std::to_string(tests::free_port());
+  std::unique_ptr<tests::node_process> registry;
   std::list<tests::worker_process> workers;
   std::map<std::string, int> faults;
   int repeated = 0;
@@ -149,7 +192,7 @@ struct chaos {
 
 } // namespace
 
-TEST_CASE("chaos: whatever is killed or frozen, each process has one outcome", "[chaos]") {
+TEST_CASE("chaos: whatever is killed, frozen or cut off, each process has one outcome", "[chaos]") {
   const auto seed = number_from("BELAY_SEED", std::random_device{}());
   const auto length = std::chrono::seconds{number_from("BELAY_CHAOS_SECONDS", 60)};
   const auto count = number_from("BELAY_CHAOS_PROCESSES", 900);
@@ -208,14 +251,14 @@ TEST_CASE("chaos: whatever is killed or frozen, each process has one outcome", "
               static_cast<unsigned long long>(interruptions),
               static_cast<double>(interruptions) / std::max(sum, 1), x.repeated);
 
-  const auto doctor = x.registry.ask({"doctor"});
+  const auto doctor = x.registry->ask({"doctor"});
   INFO(doctor.out << doctor.err);
   CHECK(doctor.code == 0);
-  tests::stop_and_check(x.registry);
+  tests::stop_and_check(*x.registry);
   // No two have committed for one row: each history has one end, under its last fence.
   const auto lines_path = (x.scratch.path() / "export").string();
   REQUIRE(
-    tests::run_belay({"store", "export", lines_path, "--data", x.registry.directory().string()})
+    tests::run_belay({"store", "export", lines_path, "--data", x.registry->directory().string()})
       .code
     == 0);
   std::ifstream exported{lines_path};

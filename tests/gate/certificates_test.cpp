@@ -31,7 +31,9 @@ TEST_CASE("certificates: what is made says who it is for", "[gate][certificates]
   REQUIRE(x);
   CHECK(x->name == "node-1");
   CHECK(x->what == role::worker);
-  CHECK(x->hosts == std::vector<std::string>{"node-1", "db.example", "10.0.0.7", "::1"});
+  CHECK(x->hosts
+        == std::vector<std::string>{"node-1", "localhost", "127.0.0.1", "::1", "db.example",
+                                    "10.0.0.7"});
   CHECK(x->issuer == "belay authority");
   CHECK_FALSE(x->is_authority);
   CHECK(x->valid_until - x->valid_from == 30 * day_ms + 5 * 60'000);

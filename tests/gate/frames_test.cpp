@@ -84,6 +84,30 @@ TEST_CASE("frames: a length of 4 GiB is refused by its header alone", "[gate][fr
   CHECK(passed.empty());
 }
 
+TEST_CASE("frames: requests reach the actors that are open to peers, answers whoever asked",
+          "[gate][frames]") {
+  gates::frame_rules rules{speaker::client, us, 4U << 20};
+  rules.may_address = [](std::uint64_t actor) { return actor == 7; };
+  const auto refused_by = [&rules](const frame& x) {
+    frame_reader reader{rules};
+    std::string passed;
+    REQUIRE_FALSE(reader.read(tests::client_handshake(peer), passed));
+    return reader.read(x.text(), passed).value_or("");
+  };
+  const auto text = message("@<>+@str", std::string{"\1x"});
+  CHECK(refused_by({.payload = text, .data = 1, .destination = 7}).empty());
+  CHECK(refused_by({.payload = text, .data = 1, .destination = 8})
+        == "a message to actor 8, which is not open to peers");
+  CHECK(refused_by({.payload = text, .data = answer_bit | 1U, .destination = 8}).empty());
+  CHECK(refused_by({.operation = 4,
+                    .payload = tests::node_text(peer) + tests::node_text(us),
+                    .source = 0,
+                    .destination = 8})
+          .empty()); // CAF monitors every actor that it hears of.
+  CHECK(refused_by({.payload = text, .data = 1, .source = 0, .destination = 7})
+        == "a message without a sender");
+}
+
 TEST_CASE("frames: a large message streams through", "[gate][frames]") {
   auto reader = make_reader();
   const auto whole = of_types("@<>+@str", std::string(1U << 20, 'x'));

@@ -62,6 +62,25 @@ struct pipe_pair {
 
 } // namespace
 
+int start_program(const std::vector<std::string>& argv) {
+  auto words = pointers(argv);
+  const auto child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const auto nowhere = open("/dev/null", O_RDWR);
+    dup2(nowhere, 0);
+    dup2(nowhere, 1);
+    dup2(nowhere, 2);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+  return child;
+}
+
+int end_program(int os_pid, int number) {
+  return end_child(os_pid, number);
+}
+
 program_result run_program(const std::vector<std::string>& argv, const std::string& input) {
   const pipe_pair in;
   const pipe_pair out;
@@ -163,7 +182,12 @@ node_process::ask(std::vector<std::string> arguments, const std::string& input) 
 
 worker_process::worker_process(std::uint16_t registry_port, std::string name,
                                std::vector<std::string> flags, std::string program)
-  : port_{registry_port},
+  : worker_process{"127.0.0.1:" + std::to_string(registry_port), std::move(name), std::move(flags),
+                   std::move(program)} {}
+
+worker_process::worker_process(std::string registry, std::string name,
+                               std::vector<std::string> flags, std::string program)
+  : registry_{std::move(registry)},
     name_{std::move(name)},
     flags_{std::move(flags)},
     program_{std::move(program)} {
@@ -177,7 +201,7 @@ worker_process::~worker_process() {
 }
 
 void worker_process::start() {
-  std::vector<std::string> argv{program_, "node", "--join", "127.0.0.1:" + std::to_string(port_),
+  std::vector<std::string> argv{program_, "node", "--join", registry_,
                                 "--name", name_,  "--set",  "log.level=error"};
   argv.insert(argv.end(), flags_.begin(), flags_.end());
   os_pid_ = spawn(argv);
@@ -189,6 +213,11 @@ int worker_process::end(int number) {
 
 void worker_process::send(int number) const {
   kill(os_pid_, number);
+}
+
+std::size_t open_descriptors_of(int os_pid) {
+  const std::filesystem::directory_iterator all{"/proc/" + std::to_string(os_pid) + "/fd"};
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 std::uint16_t free_port() {

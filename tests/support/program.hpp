@@ -22,6 +22,12 @@ program_result run_program(const std::vector<std::string>& argv, const std::stri
 /// Runs `belay` with these arguments.
 program_result run_belay(std::vector<std::string> arguments, const std::string& input = {});
 
+/// Starts a program that says nothing; returns its pid. It ends with this one.
+int start_program(const std::vector<std::string>& argv);
+
+/// Sends a signal (0: none), waits for the end and returns the exit code (128 + signal).
+int end_program(int os_pid, int number);
+
 /// Waits; for tests whose subject is an instant, never to let something happen.
 void let_pass(std::chrono::milliseconds length);
 
@@ -63,12 +69,16 @@ class worker_process {
 public:
   worker_process(std::uint16_t registry_port, std::string name, std::vector<std::string> flags,
                  std::string program = BELAY_PROGRAM);
+  /// `registry` is HOST:PORT.
+  worker_process(std::string registry, std::string name, std::vector<std::string> flags,
+                 std::string program = BELAY_PROGRAM);
   ~worker_process();
   worker_process(const worker_process&) = delete;
   worker_process& operator=(const worker_process&) = delete;
 
   void start();
-  /// Sends a signal and waits for the end; returns the exit code (128 + signal when killed).
+  /// Sends a signal (0: none) and waits for the end; returns the exit code (128 + signal when
+  /// killed).
   int end(int number);
   /// Sends a signal that does not end it.
   void send(int number) const;
@@ -80,12 +90,15 @@ public:
   }
 
 private:
-  std::uint16_t port_;
+  std::string registry_;
   std::string name_;
   std::vector<std::string> flags_;
   std::string program_;
   int os_pid_ = -1;
 };
+
+/// Returns how many descriptors a process has open (/proc).
+std::size_t open_descriptors_of(int os_pid);
 
 /// Returns a port of 127.0.0.1 that nobody listens on.
 std::uint16_t free_port();

@@ -39,7 +39,8 @@ TEST_CASE_METHOD(authority_fixture, "tls: an authority, a certificate, and what 
   const auto shown = run_belay({"tls", "show", ca + "/db/cert.pem"});
   CHECK(shown.code == 0);
   CHECK(shown.out.find("name         db\nrole         admin\n"
-                       "hosts        db, db.example, 10.0.0.7\nissuer       belay authority\n")
+                       "hosts        db, localhost, 127.0.0.1, ::1, db.example, 10.0.0.7\nissuer   "
+                       "    belay authority\n")
         == 0);
   const auto json
     = nlohmann::json::parse(run_belay({"tls", "show", "-o", "json", ca + "/ca.pem"}).out);

@@ -1,0 +1,59 @@
+#include "actors/cluster/route.hpp"
+
+#include "actors/machine.hpp"
+#include "messages/message_size.hpp"
+
+#include <thread>
+
+namespace belay::actors {
+
+route::~route() {
+  constexpr int patience_ms = 1'000;
+  for (int i = 0; gate_ && gate_->connections() > 0 && i < patience_ms; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+}
+
+checked<std::unique_ptr<route>>
+route::open(const route_options& options, const caf::actor_system& system) {
+  auto x = std::unique_ptr<route>{new route};
+  if (options.tls.empty()) {
+    if (!options.plain_anywhere && !is_this_machine(options.host)) {
+      return refusal{ec::bad_request,
+                     "node: '" + options.host + ":" + std::to_string(options.port)
+                       + "' is another machine, expected --tls DIR for it: plain connections carry "
+                         "no passwords (--insecure trusts the whole network)"};
+    }
+    x->host_ = options.host;
+    x->port_ = options.port;
+    return x;
+  }
+  gates::outgoing_options out;
+  out.host = options.host;
+  out.port = options.port;
+  out.node = caf::to_string(system.node());
+  out.tls = gates::tls_files_in(options.tls);
+  out.message_max = frame_max(options.message_max);
+  out.connect_timeout_ms = options.connect_timeout_ms;
+  auto opened = gates::outgoing_gate::open(out);
+  if (!opened) {
+    return opened.why();
+  }
+  x->gate_ = std::move(*opened);
+  x->host_ = "127.0.0.1";
+  x->port_ = x->gate_->local_port();
+  return x;
+}
+
+refusal route::explained(refusal no) const {
+  if (!gate_ && no.text.find("disconnect_during_handshake") != std::string::npos) {
+    no.text = "it closed the connection: it wants TLS (--tls DIR), or is no node of belay";
+  } else if (gate_) {
+    if (auto why = gate_->last_error(); !why.empty()) {
+      no.text = std::move(why);
+    }
+  }
+  return no;
+}
+
+} // namespace belay::actors
