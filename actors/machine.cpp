@@ -27,4 +27,9 @@ bool is_this_machine(const std::string& host) {
   return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
 }
 
+std::string address_text(const std::string& host, std::uint16_t port) {
+  const auto is_v6 = host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
 } // namespace belay::actors

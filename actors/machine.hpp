@@ -13,6 +13,9 @@ namespace belay::actors {
 /// Returns whether a host's name or address says that it is this machine.
 [[nodiscard]] bool is_this_machine(const std::string& host);
 
+/// Returns HOST:PORT; an IPv6 address in brackets.
+[[nodiscard]] std::string address_text(const std::string& host, std::uint16_t port);
+
 /// Returns the name of the host, as `hostname` prints it.
 [[nodiscard]] std::string host_name();
 

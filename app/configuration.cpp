@@ -1,8 +1,10 @@
 #include "app/configuration.hpp"
 
+#include "actors/gate/tls_context.hpp"
 #include "actors/machine.hpp"
 #include "app/configuration_keys.hpp"
 #include "messages/did_you_mean.hpp"
+#include "messages/membership.hpp"
 #include "messages/time.hpp"
 
 #include <algorithm>
@@ -285,8 +287,31 @@ void check_address(const configuration& x) {
   }
 }
 
+/// A name goes to other nodes: what they would refuse is refused here.
+void check_name(const configuration& x) {
+  worker_card card;
+  card.name = x.node_name;
+  card.run = 1;
+  card.slots = 1;
+  if (const auto no = validate(card)) {
+    throw bad_setting{"node." + no->text};
+  }
+}
+
+void check_certificates(const configuration& x) {
+  if (x.node_tls.empty()) {
+    return;
+  }
+  const auto context = gates::tls_context::load(gates::tls_files_in(x.node_tls));
+  if (!context) {
+    throw bad_setting{"node.tls: " + context.why().text};
+  }
+}
+
 void check_together(const configuration& x) {
+  check_name(x);
   check_address(x);
+  check_certificates(x);
   if (x.cluster_timeout < 2 * x.cluster_heartbeat_interval) {
     throw bad_setting{"cluster.timeout: " + format_duration(x.cluster_timeout)
                       + " is not acceptable, expected at least twice cluster.heartbeat_interval ("

@@ -104,18 +104,24 @@ checked<node_address> parse_address(const std::string& text, const std::string& 
   node_address result;
   if (colon != std::string::npos && colon > 0) {
     result.host = text.substr(0, colon);
-    if (result.host.front() == '[' && result.host.back() == ']') { // As in [::1]:7400.
+    const auto bracketed = result.host.front() == '[' && result.host.back() == ']';
+    if (bracketed) { // An IPv6 address, as in [::1]:7400.
       result.host = result.host.substr(1, result.host.size() - 2);
     }
+    const auto* allowed = bracketed
+                            ? "0123456789abcdefABCDEF:.%"
+                            : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_";
     const auto* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, result.port);
-    if (error == std::errc{} && stop == end && result.port != 0 && !result.host.empty()) {
+    if (error == std::errc{} && stop == end && result.port != 0 && !result.host.empty()
+        && result.host.find_first_not_of(allowed) == std::string::npos) {
       return result;
     }
   }
   return refusal{ec::bad_request,
                  flag + ": '" + text
-                   + "' is not an address, expected HOST:PORT as in 127.0.0.1:7400"};
+                   + "' is not an address, expected HOST:PORT as in 127.0.0.1:7400 or [::1]:7400, "
+                     "with a port from 1"};
 }
 
 } // namespace belay::app

@@ -47,6 +47,9 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
   if (const auto near = did_you_mean(word, candidates)) {
     return "; did you mean '" + *near + "'?";
   }
+  if (candidates.empty()) {
+    return "; there are none";
+  }
   std::string text = "; known are";
   for (const auto& candidate : candidates) {
     text += " " + candidate;

@@ -77,7 +77,11 @@ using sweeper_actor = caf::typed_actor<
   // leases were released.
   caf::replies_to<atom::drain, duration_ms>::with<done>,
   // Claims again after a drain. Answers 1, or 0 where there was none.
-  caf::replies_to<atom::undrain>::with<done>>::extend_with<observed_actor>;
+  caf::replies_to<atom::undrain>::with<done>,
+  // Itself and up to so many of its processes with their lease keepers, each with its state.
+  caf::replies_to<atom::tree, std::uint32_t>::with<actor_tree>,
+  // The actors of one process; none when it has none here.
+  caf::replies_to<atom::tree, process_id>::with<actor_tree>>::extend_with<observed_actor>;
 
 /// REGISTRY: the only writer of the store. Every answer means "on disk".
 /// Any of them may be refused with `store_full` (new work only), `outcome_unknown`,
@@ -276,10 +280,16 @@ using membership_actor = caf::typed_actor<
   // The kinds that connected workers offer, sorted.
   caf::replies_to<atom::offer>::with<std::vector<std::string>>,
   // Drains a worker: no new rows, what runs gets the given time (ms), the rest is given back.
-  // Answers how many were. Refuses with `unknown_node`, `shutting_down`.
+  // Answers how many were. Refuses with `unknown_node`, `shutting_down`, `timed_out` (it is
+  // silent).
   caf::replies_to<atom::drain, std::string, duration_ms>::with<done>,
   // Lets it claim again. Refuses as above.
-  caf::replies_to<atom::undrain, std::string>::with<done>>::extend_with<observed_actor>;
+  caf::replies_to<atom::undrain, std::string>::with<done>,
+  // The workers' trees, up to so many processes of each.
+  caf::replies_to<atom::tree, std::uint32_t>::with<actor_tree>,
+  // The actors of one process on a worker. Refuses with `unknown_node`.
+  caf::replies_to<atom::tree, std::string,
+                  process_id>::with<actor_tree>>::extend_with<observed_actor>;
 
 /// What a client is given to begin with.
 struct welcome {
@@ -312,6 +322,9 @@ using node_actor = caf::typed_actor<
   // naming both versions, and `shutting_down`.
   caf::replies_to<atom::hello, std::uint32_t, std::string>::with<welcome>,
   // Stops everything in order; with `true` drains first. Answers when all is stopped.
-  caf::replies_to<atom::stop, bool>::with<done>>::extend_with<observed_actor>;
+  caf::replies_to<atom::stop, bool>::with<done>,
+  // The live actors of the node and of its workers, up to so many processes of each worker. Who
+  // does not answer in time is in it without a state. Refuses with `bad_request`.
+  caf::replies_to<atom::tree, std::uint32_t>::with<actor_tree>>::extend_with<observed_actor>;
 
 } // namespace belay

@@ -2,6 +2,7 @@
 // numbers on the wire.
 #pragma once
 
+#include "messages/actor_view.hpp"
 #include "messages/membership.hpp"
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
@@ -139,5 +140,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(belay_messages, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(belay_messages, (belay::enlisted))
   CAF_ADD_TYPE_ID(belay_messages, (belay::node_info))
   CAF_ADD_TYPE_ID(belay_messages, (belay::node_list))
+  CAF_ADD_ATOM(belay_messages, belay::atom, tree, "tree")
+  CAF_ADD_TYPE_ID(belay_messages, (belay::actor_tree))
 
 CAF_END_TYPE_ID_BLOCK(belay_messages)

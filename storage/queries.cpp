@@ -324,6 +324,10 @@ process_counts store::counts() const {
   return result;
 }
 
+bool store::nearly_full() const {
+  return impl_->env.nearly_full();
+}
+
 next_times store::upcoming(timestamp_ms now) const {
   const transaction txn{impl_->env, transaction::mode::read};
   next_times result;

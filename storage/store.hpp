@@ -192,6 +192,9 @@ public:
   [[nodiscard]] process_counts counts() const;
   [[nodiscard]] next_times upcoming(timestamp_ms now) const;
 
+  /// Returns whether new processes are refused because the disk or the map is nearly full.
+  [[nodiscard]] bool nearly_full() const;
+
   /// Checks every record and invariant by a full scan; returns one sentence per violation, at most
   /// `findings_max`.
   [[nodiscard]] std::vector<std::string> check(std::size_t findings_max = 1'000) const;

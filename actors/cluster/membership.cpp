@@ -1,6 +1,7 @@
 #include "actors/cluster/membership.hpp"
 
 #include "actors/faults.hpp"
+#include "actors/survey.hpp"
 #include "messages/did_you_mean.hpp"
 
 #include <caf/typed_response_promise.hpp>
@@ -125,11 +126,20 @@ caf::result<done> membership_state::drain(const std::string& who, duration_ms le
     return unknown(who);
   }
   auto promise = self_->make_response_promise<done>();
-  self_
-    ->request(found->second.sweeper, std::chrono::milliseconds{length} + drain_margin,
-              atom::drain_v, length)
-    .then([promise](const done& x) mutable { promise.deliver(x); },
-          [promise](const caf::error& x) mutable { promise.deliver(x); });
+  // A frozen one is not waited for.
+  self_->request<caf::message_priority::high>(found->second.sweeper, ask_deadline, atom::snapshot_v)
+    .then(
+      [this, promise, length, to = found->second.sweeper](const std::string&) mutable {
+        self_->request(to, std::chrono::milliseconds{length} + drain_margin, atom::drain_v, length)
+          .then([promise](const done& x) mutable { promise.deliver(x); },
+                [promise](const caf::error& x) mutable { promise.deliver(x); });
+      },
+      [promise, who](const caf::error&) mutable {
+        promise.deliver(
+          caf::make_error(ec::timed_out, "the worker '" + who
+                                           + "' does not answer; it is given up when it has been "
+                                             "silent for cluster.timeout"));
+      });
   return promise;
 }
 
@@ -143,6 +153,25 @@ caf::result<done> membership_state::undrain(const std::string& who) {
     .then([promise](const done& x) mutable { promise.deliver(x); },
           [promise](const caf::error& x) mutable { promise.deliver(x); });
   return promise;
+}
+
+caf::result<actor_tree> membership_state::tree(std::uint32_t limit) {
+  const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
+  for (const auto& [key, x] : members_) {
+    all->ask_tree(self_, worker_survey_deadline, 0, key + "/", "sweeper", x.sweeper, limit);
+  }
+  return all->close();
+}
+
+caf::result<actor_tree> membership_state::tree_of(const std::string& who, const process_id& id) {
+  const auto found = members_.find(who);
+  if (found == members_.end()) {
+    return unknown(who);
+  }
+  const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
+  all->ask_tree(self_, worker_survey_deadline, 0, who + "/", "process/" + id, found->second.sweeper,
+                id);
+  return all->close();
 }
 
 std::string membership_state::snapshot() const {
@@ -169,6 +198,9 @@ membership(membership_state::pointer self, node_info own, std::shared_ptr<visito
     by(role::admin, [&state](atom::drain, const std::string& who,
                              duration_ms length) { return state.drain(who, length); }),
     by(role::admin, [&state](atom::undrain, const std::string& who) { return state.undrain(who); }),
+    by(role::read, [&state](atom::tree, std::uint32_t limit) { return state.tree(limit); }),
+    by(role::read, [&state](atom::tree, const std::string& who,
+                            const process_id& id) { return state.tree_of(who, id); }),
     by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }

@@ -24,6 +24,8 @@ public:
   [[nodiscard]] std::vector<std::string> kinds() const;
   caf::result<done> drain(const std::string& who, duration_ms length);
   caf::result<done> undrain(const std::string& who);
+  caf::result<actor_tree> tree(std::uint32_t limit);
+  caf::result<actor_tree> tree_of(const std::string& who, const process_id& id);
   [[nodiscard]] std::string snapshot() const;
 
 private:

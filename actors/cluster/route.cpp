@@ -20,15 +20,17 @@ route::open(const route_options& options, const caf::actor_system& system) {
   if (options.tls.empty()) {
     if (!options.plain_anywhere && !is_this_machine(options.host)) {
       return refusal{ec::bad_request,
-                     "node: '" + options.host + ":" + std::to_string(options.port)
+                     "node: '" + address_text(options.host, options.port)
                        + "' is another machine, expected --tls DIR for it: plain connections carry "
-                         "no passwords (--insecure trusts the whole network)"};
+                         "no passwords (--insecure, of a node cluster.insecure, trusts the whole "
+                         "network)"};
     }
     x->host_ = options.host;
     x->port_ = options.port;
     return x;
   }
   gates::outgoing_options out;
+  x->tls_ = options.tls;
   out.host = options.host;
   out.port = options.port;
   out.node = caf::to_string(system.node());
@@ -45,14 +47,35 @@ route::open(const route_options& options, const caf::actor_system& system) {
   return x;
 }
 
+std::string route::last_error() const {
+  return gate_ ? gate_->last_error() : std::string{};
+}
+
 refusal route::explained(refusal no) const {
-  if (!gate_ && no.text.find("disconnect_during_handshake") != std::string::npos) {
-    no.text = "it closed the connection: it wants TLS (--tls DIR), or is no node of belay";
-  } else if (gate_) {
-    if (auto why = gate_->last_error(); !why.empty()) {
-      no.text = std::move(why);
-    }
+  if (no.code == ec::timed_out) {
+    no = {ec::shutting_down, "it does not answer"};
   }
+  if (!gate_) {
+    if (no.text.find("disconnect_during_handshake") != std::string::npos) {
+      no.text = "it closed the connection: it wants TLS (--tls DIR), or is no node of belay";
+    } else if (no.text.find("cannot_connect_to_node") != std::string::npos) {
+      no.text = "nobody listens there";
+    }
+    return no;
+  }
+  auto why = gate_->last_error();
+  if (why.empty()) {
+    return no;
+  }
+  if (why.find("certificate") != std::string::npos || why.find("unknown ca") != std::string::npos) {
+    // Trying again does not help.
+    return {ec::bad_request, why + " (with the certificates in " + tls_.string() + ")"};
+  }
+  if (why.find("before its handshake") != std::string::npos
+      || why.find("wrong version number") != std::string::npos) {
+    why += "; perhaps it is a plain node, without --tls and BELAY_TLS";
+  }
+  no.text = std::move(why);
   return no;
 }
 

@@ -50,8 +50,8 @@ public:
   open(const route_options& options, const caf::actor_system& system);
 
   /// Looks for the node actor and calls one of the two, in the asking actor's own turn. Refuses
-  /// with `shutting_down` (nobody listens, nothing is published, the other side is not whom its
-  /// certificate should show) or `timed_out`.
+  /// with `shutting_down` (nobody listens or answers, nothing is published) or `bad_request` (the
+  /// certificates do not fit).
   template <class Self>
   void dial(Self* self, std::chrono::milliseconds deadline, reached_function reached,
             failed_function failed) const {
@@ -70,6 +70,9 @@ public:
         [this, failed](const caf::error& why) { failed(explained(to_refusal(why))); });
   }
 
+  /// Returns why the last connection was not made or was cut; empty when nothing more is known.
+  [[nodiscard]] std::string last_error() const;
+
 private:
   route() = default;
 
@@ -77,6 +80,7 @@ private:
   [[nodiscard]] refusal explained(refusal no) const;
 
   std::unique_ptr<gates::outgoing_gate> gate_;
+  std::filesystem::path tls_;
   /// Where CAF connects to.
   std::string host_;
   std::uint16_t port_ = 0;

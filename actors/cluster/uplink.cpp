@@ -96,7 +96,8 @@ void uplink_state::down(const caf::down_msg& x) {
   linked_ = false;
   far_ = {};
   node_ = nullptr;
-  why_ = "the link was lost (" + self_->system().render(x.reason) + ")";
+  const auto more = setup_.last_error ? setup_.last_error() : std::string{};
+  why_ = "the link was lost (" + (more.empty() ? self_->system().render(x.reason) : more) + ")";
   fail_open();
   self_->send<caf::message_priority::high>(sweeper_, atom::lost_v, why_);
   connect();

@@ -47,6 +47,8 @@ struct uplink_setup {
   std::string where;
   /// Looks for the registry's node actor and calls one of the two, in the uplink's own turn.
   std::function<void(pointer, reached, failed)> dial;
+  /// Says more of a link that was lost; empty when nothing is known. May be empty itself.
+  std::function<std::string()> last_error;
   std::shared_ptr<remote_clock> clock;
   /// Returns 64 random bits: jitter.
   std::function<std::uint64_t()> random;

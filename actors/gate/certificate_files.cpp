@@ -23,10 +23,16 @@ refusal bad(const std::filesystem::path& file, const std::string& what) {
 }
 
 checked<std::string> read_pem(const std::filesystem::path& file) {
-  std::error_code none;
+  struct stat found {};
+  if (stat(file.c_str(), &found) != 0) {
+    return bad(file, "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
+  }
+  if (!S_ISREG(found.st_mode)) {
+    return bad(file, "cannot be read, expected a PEM file: it is no regular file");
+  }
   std::ifstream in{file, std::ios::binary};
-  if (!in || std::filesystem::is_directory(file, none)) {
-    return bad(file, "cannot be read, expected a PEM file");
+  if (!in) {
+    return bad(file, "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
   }
   std::string text(file_bytes_max, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));

@@ -79,7 +79,9 @@ std::optional<refusal> check_request(const certificate_request& x) {
     return bad("--host", std::to_string(x.hosts.size()) + " hosts", "64 at most");
   }
   for (const auto& host : x.hosts) {
-    if (!is_ip(host) && !is_word(host, host_max)) {
+    const auto last = host.substr(host.rfind('.') + 1); // Of a name never a number alone.
+    const auto is_number = last.find_first_not_of("0123456789") == std::string::npos;
+    if (!is_ip(host) && (!is_word(host, host_max) || is_number)) {
       return bad("--host", host, "a DNS name or an IP address");
     }
   }
@@ -320,9 +322,10 @@ checked<identity> identity_of(const x509_st& certificate) {
   const auto roles = words_of(certificate).roles;
   const auto what = roles.size() == 1 ? role_from(roles.front()) : std::nullopt;
   if (!what) {
-    return refusal{ec::bad_request, "the certificate of '" + name
-                                      + "' has no role, expected one URI belay:role:read, "
-                                        "operate, worker or admin"};
+    return refusal{ec::bad_request, "the certificate of '" + name + "' has "
+                                      + (roles.size() > 1 ? "several roles" : "no role")
+                                      + ", expected one URI belay:role:read, operate, worker or "
+                                        "admin"};
   }
   return identity{name, *what};
 }

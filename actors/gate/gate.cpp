@@ -127,6 +127,9 @@ checked<std::unique_ptr<gate>> gate::open(const gate_options& options) {
     if (!context) {
       return context.why();
     }
+    if (auto no = check_node_certificate(**context, options.tls->certificate)) {
+      return *no;
+    }
     x->tls = *context;
   }
   x->on_closed = options.on_closed;

@@ -103,8 +103,9 @@ struct outgoing_gate::impl {
       return;
     }
     remember(why);
-    log::warn("gate", begun ? "gate.cut" : "gate.unreachable", {{"node", where()}, {"why", why}},
-              begun ? "the connection to a node was cut" : "a node cannot be reached");
+    // Whoever dials says it, with this reason.
+    log::debug("gate", begun ? "gate.cut" : "gate.unreachable", {{"node", where()}, {"why", why}},
+               begun ? "the connection to a node was cut" : "a node cannot be reached");
   }
 };
 

@@ -102,6 +102,16 @@ checked<std::shared_ptr<const tls_context>> tls_context::load(const tls_files& f
   return std::shared_ptr<const tls_context>{std::move(x)};
 }
 
+std::optional<refusal>
+check_node_certificate(const tls_context& context, const std::filesystem::path& file) {
+  const auto& own = context.own();
+  if (is_node(own.what)) {
+    return std::nullopt;
+  }
+  return bad(file, "'" + own.name + "' has the role " + std::string{to_string(own.what)}
+                     + ", expected worker or admin: only they may be connected to");
+}
+
 tls_session::tls_session(std::shared_ptr<const tls_context> context)
   : context_{std::move(context)} {
   attach();

@@ -42,6 +42,10 @@ private:
   identity own_;
 };
 
+/// Refuses (`bad_request`) a certificate that nobody would connect to: its role is not a node's.
+[[nodiscard]] std::optional<refusal>
+check_node_certificate(const tls_context& context, const std::filesystem::path& file);
+
 /// One connection's TLS. The caller moves the bytes.
 class tls_session {
 public:

@@ -140,7 +140,7 @@ client::connect(const std::string& host, std::uint16_t port, const client_option
   };
   if (const auto no = x->open(*x->own_system, std::move(setup))) {
     return refusal{no->code,
-                   "cannot reach a node at " + host + ":" + std::to_string(port) + ": " + no->text};
+                   "cannot reach a node at " + address_text(host, port) + ": " + no->text};
   }
   return std::unique_ptr<client>{new client{std::move(x)}};
 }
@@ -312,6 +312,18 @@ checked<attachment> client::attached(const process_id& id, const std::string& re
 
 checked<std::string> client::node_snapshot() {
   return impl_->ask<std::string>(&reached_node::supervisor, operation_deadline, atom::snapshot_v);
+}
+
+checked<std::string> client::registry_snapshot() {
+  return impl_->ask<std::string>(&welcome::registry, operation_deadline, atom::snapshot_v);
+}
+
+checked<actor_tree> client::tree(std::uint32_t limit) {
+  return impl_->ask<actor_tree>(&reached_node::supervisor, operation_deadline, atom::tree_v, limit);
+}
+
+checked<actor_tree> client::actors_of(const std::string& worker, const process_id& id) {
+  return impl_->ask<actor_tree>(&welcome::membership, operation_deadline, atom::tree_v, worker, id);
 }
 
 checked<process_counts> client::live_references() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "actors/node/link_policy.hpp"
+#include "messages/actor_view.hpp"
 #include "messages/membership.hpp"
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
@@ -91,6 +92,12 @@ public:
   [[nodiscard]] checked<attachment> attached(const process_id& id, const std::string& ref);
   /// The node's own state as JSON text.
   [[nodiscard]] checked<std::string> node_snapshot();
+  /// The registry's.
+  [[nodiscard]] checked<std::string> registry_snapshot();
+  /// The live actors of the node and its workers, `limit` processes of each worker at most.
+  [[nodiscard]] checked<actor_tree> tree(std::uint32_t limit);
+  /// The actors of a process on the worker that holds it. Refuses with `unknown_node`.
+  [[nodiscard]] checked<actor_tree> actors_of(const std::string& worker, const process_id& id);
   [[nodiscard]] checked<process_counts> live_references();
   [[nodiscard]] checked<prune_report> prune(const prune_request& request);
   [[nodiscard]] checked<done> compact_tombstones(const compact_request& request);

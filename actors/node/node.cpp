@@ -4,6 +4,7 @@
 #include "actors/faults.hpp"
 #include "actors/registry/reader.hpp"
 #include "actors/registry/timekeeper.hpp"
+#include "actors/survey.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -70,6 +71,7 @@ void node_state::start_registry() {
                         readers_.front(),
                         watcher_,
                         {},
+                        {},
                         setup_.tools,
                         setup_.run_code,
                         [clock = setup_.clock] { return clock->now(); }};
@@ -92,8 +94,8 @@ void node_state::start_registry() {
 void node_state::start_worker() {
   const auto clock = setup_.uplink.clock;
   uplink_ = self_->spawn(uplink, setup_.uplink);
-  worker_links worker{
-    uplink_, uplink_, uplink_, {}, setup_.tools, setup_.run_code, [clock] { return clock->now(); }};
+  worker_links worker{uplink_, uplink_,      uplink_,         {},
+                      uplink_, setup_.tools, setup_.run_code, [clock] { return clock->now(); }};
   sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
   self_->send(uplink_, atom::connect_v, caf::actor_cast<caf::actor>(sweeper_));
   adopt(sweeper_);
@@ -230,6 +232,27 @@ void node_state::down(const caf::down_msg& x) {
   }
 }
 
+caf::result<actor_tree> node_state::tree(std::uint32_t limit) {
+  if (limit > survey_limit_max) {
+    return caf::make_error(ec::bad_request, "limit: " + std::to_string(limit)
+                                              + " is not acceptable, expected 0 to "
+                                              + std::to_string(survey_limit_max));
+  }
+  const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
+  all->add(0, name, snapshot());
+  if (registry_) {
+    all->ask(self_, survey_deadline, 1, "registry", registry_);
+    all->ask(self_, survey_deadline, 1, "timekeeper", timekeeper_);
+    all->ask(self_, survey_deadline, 1, "watcher", watcher_);
+    for (std::size_t i = 0; i < readers_.size(); ++i) {
+      all->ask(self_, survey_deadline, 1, "reader-" + std::to_string(i + 1), readers_[i]);
+    }
+    all->ask(self_, survey_deadline, 1, "membership", membership_);
+    all->ask_tree(self_, cluster_survey_deadline, 1, "", "workers", membership_, limit);
+  }
+  return all->close();
+}
+
 std::string node_state::snapshot() const {
   auto stuck = nlohmann::json::array();
   for (const auto& x : setup_.stuck ? setup_.stuck() : std::vector<running::stuck_code>{}) {
@@ -257,6 +280,7 @@ node_actor::behavior_type node(node_state::pointer self, node_setup setup) {
     by(role::read, [&state](atom::hello, std::uint32_t version,
                             const std::string& client) { return state.hello(version, client); }),
     by(role::admin, [&state](atom::stop, bool drain) { return state.stop(drain); }),
+    by(role::read, [&state](atom::tree, std::uint32_t limit) { return state.tree(limit); }),
     by(role::read, [&state](atom::snapshot) { return state.snapshot(); }),
   };
 }

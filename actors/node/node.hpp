@@ -61,6 +61,7 @@ public:
   void start(pointer self, node_setup setup);
   caf::result<welcome> hello(std::uint32_t version, const std::string& client);
   caf::result<done> stop(bool drain);
+  caf::result<actor_tree> tree(std::uint32_t limit);
   [[nodiscard]] std::string snapshot() const;
 
   [[nodiscard]] const std::shared_ptr<visitors>& known() const {

@@ -72,13 +72,14 @@ make_route(const runtime_options& options, const caf::actor_system& system) {
 uplink_setup make_uplink(const runtime_options& options, const route* way) {
   uplink_setup x;
   x.name = options.name;
-  x.where = options.join_host + ":" + std::to_string(options.join_port);
+  x.where = address_text(options.join_host, options.join_port);
   x.clock = std::make_shared<remote_clock>(system_time().steady);
   x.random = random_bits;
   x.message_max = options.tls.empty() ? 0 : options.message_max;
   x.pauses = {std::chrono::milliseconds{options.reconnect_min_ms},
               std::chrono::milliseconds{options.reconnect_max_ms}};
   x.on_fault = options.on_fault ? options.on_fault : end_worker;
+  x.last_error = [way] { return way->last_error(); };
   x.dial = [way](uplink_setup::pointer self, uplink_setup::reached reached,
                  uplink_setup::failed failed) {
     way->dial(self, dial_deadline, std::move(reached), std::move(failed));

@@ -211,6 +211,7 @@ void registry_state::commit() {
       return;
     }
     ready_hint_ = true;
+    commit_failed_ = true;
     log::error(component, "store.full", {{"what", x.what()}},
                "the disk or the store is full: new processes are refused until there is room");
     return;
@@ -220,6 +221,7 @@ void registry_state::commit() {
     return;
   }
   ++commits_;
+  commit_failed_ = false;
   operations_ += batch.size();
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (std::holds_alternative<refusal>(result.answers[i])) {
@@ -294,10 +296,16 @@ std::string registry_state::snapshot() {
                        {"kinds", x.card.kinds},
                        {"queues", x.card.queues}});
   }
-  return nlohmann::json{{"actor", name},       {"batch", batch_.size()},
-                        {"commits", commits_}, {"operations", operations_},
-                        {"refused", refused_}, {"alarm_at", alarm_at_},
-                        {"pruned", pruned_},   {"stopping", stopping_},
+  return nlohmann::json{{"actor", name},
+                        {"batch", batch_.size()},
+                        {"commits", commits_},
+                        {"operations", operations_},
+                        {"refused", refused_},
+                        {"alarm_at", alarm_at_},
+                        {"pruned", pruned_},
+                        {"nearly_full", links_.store->nearly_full()},
+                        {"commit_failed", commit_failed_},
+                        {"stopping", stopping_},
                         {"workers", workers}}
     .dump();
 }

@@ -144,6 +144,8 @@ private:
   /// The lowest turn of those who were last granted rows: who comes back does not make up for it.
   std::uint64_t turn_ = 0;
   std::uint64_t commits_ = 0;
+  /// Whether the last commit found the disk full.
+  bool commit_failed_ = false;
   std::uint64_t operations_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t pruned_ = 0;

@@ -1,6 +1,7 @@
 #include "actors/worker/sweeper.hpp"
 
 #include "actors/faults.hpp"
+#include "actors/survey.hpp"
 #include "actors/worker/lease_keeper.hpp"
 #include "actors/worker/process.hpp"
 
@@ -12,8 +13,9 @@ namespace {
 
 constexpr const char* component = "sweeper";
 constexpr auto registry_deadline = std::chrono::seconds{10};
-/// Pause before a refused or unanswered enlist is tried again.
+/// Pauses before a refused or unanswered enlist is tried again; doubled each time.
 constexpr auto enlist_pause = std::chrono::milliseconds{500};
+constexpr auto enlist_pause_max = std::chrono::milliseconds{8'000};
 /// The alarm of the sweeper itself (slot 0): the drain's deadline.
 constexpr std::uint64_t own_slot = 0;
 
@@ -28,9 +30,6 @@ void sweeper_state::start(pointer self, worker_links links, worker_policy policy
 }
 
 void sweeper_state::enlist() {
-  if (draining_ && slots_.empty()) {
-    return;
-  }
   auto card = policy_.card;
   card.incarnation = who_.incarnation;
   card.slots = policy_.slots;
@@ -51,6 +50,7 @@ void sweeper_state::taken_in(const enlisted& x) {
   who_ = x.who;
   ttl_ms_ = x.ttl;
   enlisted_ = true;
+  refusals_ = 0;
   offered_ = 0;
   // After a lost link: what is still ours goes on, the rest is told so by its keeper.
   for (const auto& [number, one] : slots_) {
@@ -67,9 +67,16 @@ void sweeper_state::not_taken_in(const refusal& why) {
   if (why.code == ec::lease_superseded) {
     who_.incarnation = 0; // Somebody has had our name meanwhile.
   }
-  log::warn(component, "enlist.refused", {{"owner", policy_.card.name}, {"why", why.text}},
-            "the registry did not take this worker; trying again");
-  self_->delayed_send(self_, enlist_pause, atom::enlist_v);
+  ++refusals_;
+  if ((refusals_ & (refusals_ - 1)) == 0) { // The first, the second, the fourth, ...
+    log::warn(component, "enlist.refused",
+              {{"owner", policy_.card.name}, {"why", why.text}, {"times", refusals_}},
+              "the registry did not take this worker; trying again");
+  }
+  constexpr std::uint64_t doublings_max = 4;
+  const auto pause = enlist_pause * (1ULL << std::min(refusals_ - 1, doublings_max));
+  self_->delayed_send(self_, std::min<std::chrono::milliseconds>(pause, enlist_pause_max),
+                      atom::enlist_v);
 }
 
 void sweeper_state::link_lost(const std::string& why) {
@@ -350,13 +357,36 @@ void sweeper_state::stop() {
   self_->quit(caf::exit_reason::user_shutdown);
 }
 
-std::string sweeper_state::snapshot() const {
-  auto running = nlohmann::json::array();
-  for (const auto& [number, x] : slots_) {
-    running.push_back({{"id", x.held.id},
-                       {"row", static_cast<std::uint64_t>(x.held.row)},
-                       {"fence", static_cast<std::uint64_t>(x.held.fence)}});
+caf::result<actor_tree> sweeper_state::tree(std::uint32_t limit) {
+  const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
+  all->add(0, name, snapshot());
+  if (links_.uplink) {
+    all->ask(self_, survey_deadline, 1, "uplink", links_.uplink);
   }
+  std::uint32_t count = 0;
+  for (const auto& [number, x] : slots_) {
+    if (++count > limit) {
+      all->leave_out(slots_.size() - limit);
+      break;
+    }
+    all->ask(self_, survey_deadline, 1, "process/" + x.held.id, x.process);
+    all->ask(self_, survey_deadline, 2, "keeper/" + x.held.id, x.keeper);
+  }
+  return all->close();
+}
+
+caf::result<actor_tree> sweeper_state::tree_of(const process_id& id) {
+  const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
+  for (const auto& [number, x] : slots_) {
+    if (x.held.id == id) {
+      all->ask(self_, survey_deadline, 0, "process/" + id, x.process);
+      all->ask(self_, survey_deadline, 1, "keeper/" + id, x.keeper);
+    }
+  }
+  return all->close();
+}
+
+std::string sweeper_state::snapshot() const {
   return nlohmann::json{{"actor", name},
                         {"owner", policy_.card.name},
                         {"slots", policy_.slots},
@@ -368,8 +398,7 @@ std::string sweeper_state::snapshot() const {
                         {"started", started_},
                         {"alarms", alarms_.size()},
                         {"ended", ended_},
-                        {"lost", lost_},
-                        {"running", running}}
+                        {"lost", lost_}}
     .dump();
 }
 
@@ -393,6 +422,8 @@ sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy) {
     [&state](atom::tick) { state.tick(); },
     [&state](atom::drain, duration_ms length) { return state.drain(length); },
     [&state](atom::undrain) { return state.undrain(); },
+    [&state](atom::tree, std::uint32_t limit) { return state.tree(limit); },
+    [&state](atom::tree, const process_id& id) { return state.tree_of(id); },
     [&state](atom::snapshot) { return state.snapshot(); },
   };
 }

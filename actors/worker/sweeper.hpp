@@ -56,6 +56,8 @@ public:
   void tick();
   caf::result<done> drain(duration_ms length);
   done undrain();
+  caf::result<actor_tree> tree(std::uint32_t limit);
+  caf::result<actor_tree> tree_of(const process_id& id);
   [[nodiscard]] std::string snapshot() const;
 
 private:
@@ -100,6 +102,8 @@ private:
   owner who_;
   /// Whether the registry knows of us, as far as we know.
   bool enlisted_ = false;
+  /// How often in a row the registry did not take us.
+  std::uint64_t refusals_ = 0;
   duration_ms ttl_ms_ = 0;
   std::uint64_t last_slot_ = 0;
   std::map<std::uint64_t, slot> slots_;

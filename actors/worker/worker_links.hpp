@@ -30,6 +30,8 @@ struct worker_links {
   worker_reader reader;
   worker_watcher watcher;
   sweeper_actor sweeper;
+  /// Of a worker on a node of its own.
+  uplink_actor uplink;
   std::shared_ptr<const running::toolbox> tools;
   code_runner run_code;
   /// The time that timers are measured by: the registry's.

@@ -21,7 +21,8 @@ struct common_options {
   /// Directory of certificates.
   std::string tls;
   bool insecure = false;
-  std::string connect_timeout = "2s";
+  /// Empty: 2s.
+  std::string connect_timeout;
   output_format format = output_format::table;
   bool quiet = false;
   /// The words after `--`: a program and its arguments.
@@ -48,6 +49,10 @@ void add_output(CLI::App& command, common_options& common);
 /// --connect-timeout. Throws `command_failure`.
 [[nodiscard]] std::unique_ptr<actors::client> connect(const common_options& common);
 
+/// The same once a node was lost in the middle of a wait: a restart is waited for, for
+/// --connect-timeout, or half a minute where none was given.
+[[nodiscard]] std::unique_ptr<actors::client> reconnect(common_options common);
+
 /// Returns the value, or throws the refusal as a `command_failure`.
 template <class T>
 T expect(checked<T> x) {
@@ -65,6 +70,10 @@ T expect(checked<T> x) {
 
 /// Refuses "-1" and the like, which the parser would take for a very large number.
 extern const CLI::Validator whole_number;
+/// Refuses 0 and what is no whole number.
+extern const CLI::Validator positive_number;
+/// Refuses an empty text: a variable of the shell that was not set is no wish for the default.
+extern const CLI::Validator not_empty;
 
 using command_action = std::function<exit_code()>;
 
@@ -79,7 +88,9 @@ void add_store_commands(CLI::App& app, common_options& common, command_action& a
 void add_session_commands(CLI::App& app, common_options& common, command_action& action);
 void add_snapshot_command(CLI::App& app, common_options& common, command_action& action);
 void add_workflow_commands(CLI::App& app, common_options& common, command_action& action);
+void add_look_commands(CLI::App& app, common_options& common, command_action& action);
 void add_cluster_commands(CLI::App& app, common_options& common, command_action& action);
+void add_timeline_command(CLI::App& app, common_options& common, command_action& action);
 void add_run_command(CLI::App& app, common_options& common, command_action& action);
 void add_tls_commands(CLI::App& app, common_options& common, command_action& action);
 void add_config_command(CLI::App& app, common_options& common, command_action& action);

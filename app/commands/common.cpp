@@ -17,14 +17,17 @@ void add_common(CLI::App& command, common_options& common, bool remote, const ch
                      "Data directory; names the local node (default: $BELAY_DATA, else "
                      "$XDG_STATE_HOME/belay)");
   if (remote) {
-    command.add_option("--node", common.node, "HOST:PORT of another node");
-    command.add_option("--tls", common.tls,
-                       "Directory with ca.pem, cert.pem and key.pem (default with --node: "
-                       "$BELAY_TLS, else that of the local node)");
+    command.add_option("--node", common.node, "HOST:PORT of another node")->check(not_empty);
+    command
+      .add_option("--tls", common.tls,
+                  "Directory with ca.pem, cert.pem and key.pem (default with --node: "
+                  "$BELAY_TLS, else that of the local node)")
+      ->check(not_empty);
     command.add_flag("--insecure", common.insecure,
                      "Plain connections to other machines: trusts the whole network");
     command.add_option("--connect-timeout", common.connect_timeout,
-                       "How long to wait for a node that is starting");
+                       "How long to wait for a node that is starting (default: 2s; `wait` and "
+                       "`events --follow` wait 30s for one that they had)");
   }
   add_output(command, common);
 }
@@ -95,10 +98,37 @@ checked<node_address> where(const common_options& common, const std::filesystem:
 
 } // namespace
 
+const CLI::Validator positive_number{
+  [](const std::string& text) {
+    const auto digits
+      = !text.empty() && text.size() <= 9
+        && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return digits && std::stol(text) > 0
+             ? std::string{}
+             : "'" + text + "' is not acceptable, expected a whole number from 1";
+  },
+  ""};
+
+const CLI::Validator not_empty{[](const std::string& text) {
+                                 return text.empty()
+                                          ? std::string{"'' is not acceptable, expected a text"}
+                                          : std::string{};
+                               },
+                               ""};
+
+std::unique_ptr<actors::client> reconnect(common_options common) {
+  if (common.connect_timeout.empty()) {
+    common.connect_timeout = "30s";
+  }
+  return connect(common);
+}
+
 std::unique_ptr<actors::client> connect(const common_options& common) {
   constexpr int pause_ms = 50;
-  const auto patience
-    = std::chrono::milliseconds{parse_duration_flag("--connect-timeout", common.connect_timeout)};
+  constexpr duration_ms try_min_ms = 1'000;
+  constexpr duration_ms try_max_ms = 5'000;
+  const auto patience = std::chrono::milliseconds{parse_duration_flag(
+    "--connect-timeout", common.connect_timeout.empty() ? "2s" : common.connect_timeout)};
   if (!common.node.empty() && !common.data.empty()) {
     throw command_failure{exit_code::usage, "--node and --data name two nodes: give one of them"};
   }
@@ -107,6 +137,7 @@ std::unique_ptr<actors::client> connect(const common_options& common) {
   // A node that is started again may listen elsewhere: commands look for it anew themselves.
   actors::client_options here_and_now;
   here_and_now.reconnect_for_ms = 0;
+  here_and_now.timeout_ms = std::clamp<duration_ms>(patience.count(), try_min_ms, try_max_ms);
   here_and_now.plain_anywhere = common.insecure;
   const auto start = std::chrono::steady_clock::now();
   for (;;) {
@@ -119,7 +150,7 @@ std::unique_ptr<actors::client> connect(const common_options& common) {
         return std::move(*connected);
       }
       no = connected.why();
-      if (common.node.empty()) {
+      if (common.node.empty() && no.code == ec::shutting_down) {
         no.text += "; is the node of " + directory.string() + " still running?";
       }
     } else {

@@ -1,4 +1,6 @@
 // belay node: runs a node in the foreground.
+#include "actors/gate/certificates.hpp"
+#include "actors/gate/tls_context.hpp"
 #include "actors/log.hpp"
 #include "actors/machine.hpp"
 #include "actors/node/runtime.hpp"
@@ -8,6 +10,7 @@
 #include "app/signals.hpp"
 #include "app/wiring.hpp"
 #include "messages/did_you_mean.hpp"
+#include "messages/time.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -60,7 +63,11 @@ struct node_options {
 settings_options with_flags(const node_options& x) {
   auto result = x.settings;
   const auto set = [&result](const std::string& key, const nlohmann::json& value) {
-    result.overrides.push_back(key + "=" + value.dump()); // JSON text is TOML here.
+    try {
+      result.overrides.push_back(key + "=" + value.dump()); // JSON text is TOML here.
+    } catch (const nlohmann::json::type_error&) {
+      throw command_failure{exit_code::usage, key + ": the value is not UTF-8 text"};
+    }
   };
   if (!x.name.empty()) {
     set("node.name", x.name);
@@ -126,6 +133,34 @@ void check_offer(const configuration& settings, const running::toolbox& tools) {
   }
 }
 
+/// Says beforehand what will keep others out.
+void warn_of_certificate(const configuration& settings) {
+  if (settings.node_tls.empty()) {
+    return;
+  }
+  constexpr std::int64_t soon_ms = 14LL * 24 * 3'600 * 1'000;
+  const auto view = gates::read_certificate(gates::tls_files_in(settings.node_tls).certificate);
+  if (!view) {
+    return;
+  }
+  if (view->valid_until - wall_now() < soon_ms) {
+    log::warn(
+      "node", "certificate.expires",
+      {{"name", view->name}, {"valid_until", format_time(view->valid_until)}},
+      "the certificate of this node ends soon: then nobody connects any more; issue another "
+      "and restart the node with it");
+  }
+  const auto& address = settings.node_address;
+  const auto is_any = address == "0.0.0.0" || address == "::";
+  if (!is_any && !actors::is_this_machine(address)
+      && std::find(view->hosts.begin(), view->hosts.end(), address) == view->hosts.end()) {
+    log::warn(
+      "node", "certificate.host", {{"name", view->name}, {"address", address}},
+      "the certificate of this node is not for the address that it listens on: who connects "
+      "by that address is refused (belay tls issue --host)");
+  }
+}
+
 void warn_of_plain(const std::string& host, const configuration& settings) {
   if (settings.node_tls.empty() && settings.cluster_insecure && !actors::is_this_machine(host)) {
     log::warn("node", "node.insecure", {{"address", host}},
@@ -137,7 +172,7 @@ void warn_of_plain(const std::string& host, const configuration& settings) {
 exit_code run_node(const common_options& common, const node_options& given) {
   const auto role = role_of(given, common);
   auto settings = load_settings(with_flags(given));
-  if (role == "worker" && settings.node_name == configuration{}.node_name) {
+  if (role == "worker" && settings.origins.count("node.name") == 0) {
     settings.node_name = worker_name();
   }
   const signal_gate gate{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -155,6 +190,7 @@ exit_code run_node(const common_options& common, const node_options& given) {
     options.join_port = address.port;
   }
   warn_of_plain(role == "worker" ? options.join_host : options.address, settings);
+  warn_of_certificate(settings);
   actors::runtime node{std::move(options)};
   if (role == "worker") {
     log::info("node", "node.ready",
@@ -194,10 +230,15 @@ void add_node_command(CLI::App& app, common_options& common, command_action& act
     "--name", given->name,
     "Its name, unique in the cluster (default: node.name; a worker: host and pid)");
   command.add_option("--slots", given->slots, "Processes run at once (worker.slots)")
-    ->check(CLI::PositiveNumber);
+    ->check(positive_number);
   command.add_option(
     "--offer", given->offer,
     "Kinds to claim, with commas, as in exec,album@2 (worker.offer; default: all)");
+  for (auto* option : command.get_options()) {
+    if (option->get_expected_min() > 0) {
+      option->check(not_empty);
+    }
+  }
   add_settings(command, given->settings);
   command.footer(
     "SIGTERM or Ctrl-C drains: no new rows, what runs gets node.drain_timeout, the rest\n"

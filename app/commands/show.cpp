@@ -129,7 +129,7 @@ exit_code events(const common_options& common, events_options x) {
       = !answered
         && (answered.why().code == ec::shutting_down || answered.why().code == ec::timed_out);
     if (x.follow && lost) {
-      client = connect(common); // Goes on where it was: no gap, no repeat.
+      client = reconnect(common); // Goes on where it was: no gap, no repeat.
       continue;
     }
     const auto page = expect(std::move(answered));

@@ -51,7 +51,7 @@ exit_code wait(const common_options& common, const wait_options& x) {
     };
     auto ended = ask();
     while (!ended && ended.why().code == ec::shutting_down) {
-      client = connect(common); // A node that is started again goes on with it.
+      client = reconnect(common); // A node that is started again goes on with it.
       ended = ask();
     }
     if (!ended && ended.why().code == ec::timed_out) {

@@ -202,6 +202,9 @@ TEST_CASE("roles: readers, watcher, membership and node ask for theirs", "[clust
   x.needs<std::string>(read, "snapshot", membership, atom::snapshot_v);
   x.needs_silent(std::nullopt, "enlist", membership, atom::enlist_v, node_info{}, caf::actor{});
 
+  x.needs<actor_tree>(read, "trees", membership, atom::tree_v, std::uint32_t{1});
+  x.needs<actor_tree>(read, "tree of one", membership, atom::tree_v, std::string{"w"}, id);
+  x.needs<actor_tree>(read, "tree", x.supervisor, atom::tree_v, std::uint32_t{1});
   x.needs<std::string>(read, "snapshot", x.supervisor, atom::snapshot_v);
   x.needs<done>(role::admin, "stop", x.supervisor, atom::stop_v, false);
 }
@@ -255,7 +258,7 @@ TEST_CASE("roles: who has no certificate of ours gets nothing", "[cluster][roles
   const auto foreign = client::connect("127.0.0.1", x.node->port(), options);
   REQUIRE_FALSE(foreign);
   CAPTURE(foreign.why().text);
-  CHECK(foreign.why().code == ec::shutting_down);
+  CHECK(foreign.why().code == ec::bad_request);
   CHECK(foreign.why().text.find("certificate") != std::string::npos);
   options.tls.clear();
   options.timeout_ms = 500;

@@ -216,3 +216,25 @@ TEST_CASE("cluster: flags that do not go together", "[system][cluster][bad input
   CHECK(has(refused({"--join", "127.0.0.1:1", "--slots", "0"}), "--slots"));
   CHECK(has(refused({"--listen", "127.0.0.1:x"}), "--listen: '127.0.0.1:x' is not an address"));
 }
+
+TEST_CASE_METHOD(cluster_fixture,
+                 "cluster: a worker that is drained and idle is still drained after "
+                 "the registry was away",
+                 "[system][cluster]") {
+  auto& only = add("w1", 2);
+  until_joined("w1");
+  REQUIRE(registry.ask({"drain", "w1"}).code == 0);
+  registry.end(SIGKILL);
+  registry.start();
+  until_joined("w1");
+  CHECK(shown("w1").at("state") == "drained");
+  CHECK(registry.ask({"undrain", "w1"}).code == 0);
+  CHECK(shown("w1").at("state") == "connected");
+  // One that is frozen is not waited for.
+  only.send(SIGSTOP);
+  const auto frozen = registry.ask({"drain", "w1", "--timeout", "1s"});
+  CHECK(frozen.code == 5);
+  CHECK(has(frozen.err, "the worker 'w1' does not answer"));
+  only.send(SIGCONT);
+  stop_and_check(registry);
+}

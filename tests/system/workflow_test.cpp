@@ -115,6 +115,7 @@ TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the s
   REQUIRE(start("w", "waits").code == 0);
   until_parked("w");
   CHECK(get("w").at("status") == json{{"stage", "waiting"}});
+  CHECK(has(node.ask({"explain", "w"}).out, "It waits for signal 'go' (number 1), since "));
   const auto broken = node.ask({"signal", "w", "go", "--data", "{\"by\":"});
   CHECK(broken.code == 2);
   CHECK(has(broken.err, "--data: not JSON at byte 6 of 6"));

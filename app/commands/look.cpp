@@ -1,0 +1,218 @@
+// belay tree, inspect, explain: what each actor thinks, and why something does not run.
+#include "app/commands/commands.hpp"
+#include "app/explanation.hpp"
+#include "messages/did_you_mean.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace belay::app {
+
+namespace {
+
+/// Processes of each worker that are looked at unless told otherwise.
+constexpr std::uint32_t limit_default = 100;
+/// Of the history: enough for the reasons of a quarantine.
+constexpr std::uint32_t history_events = 100;
+constexpr std::uint32_t named_processes = 10;
+
+/// The state in one line: what is a number, a word or a yes; the rest only by its size.
+std::string one_line(const std::string& state_json) {
+  if (state_json.empty()) {
+    return "does not answer";
+  }
+  const auto state = nlohmann::json::parse(state_json, nullptr, false);
+  std::string line;
+  for (const auto& [key, value] : state.items()) {
+    const auto is_name = key == "actor" || key == "id" || key == "process";
+    if (is_name || value.is_null() || value == false || value == "") {
+      continue;
+    }
+    const auto text = value.is_string()       ? value.get<std::string>()
+                      : value.is_structured() ? std::to_string(value.size())
+                                              : value.dump();
+    line += (line.empty() ? "" : "  ") + key + (value == true ? "" : " " + text);
+  }
+  return line;
+}
+
+nlohmann::json view_of(const actor_view& x) {
+  nlohmann::json result{{"name", x.name}, {"depth", x.depth}, {"answered", !x.state_json.empty()}};
+  if (!x.state_json.empty()) {
+    result["state"] = nlohmann::json::parse(x.state_json, nullptr, false);
+  }
+  return result;
+}
+
+/// Whether the actor at `at` is the last of its depth below its parent.
+bool is_last(const std::vector<actor_view>& all, std::size_t at, std::uint32_t depth) {
+  for (auto i = at + 1; i < all.size() && all[i].depth >= depth; ++i) {
+    if (all[i].depth == depth) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void draw(const std::vector<actor_view>& all) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::string line;
+    for (std::uint32_t depth = 1; depth <= all[i].depth; ++depth) {
+      const auto last = is_last(all, i, depth);
+      line += depth == all[i].depth ? (last ? "└─ " : "├─ ") : (last ? "   " : "│  ");
+    }
+    print_line(line + printable(all[i].name) + "  " + printable(one_line(all[i].state_json)));
+  }
+}
+
+exit_code tree(const common_options& common, std::uint32_t limit) {
+  const auto found = expect(connect(common)->tree(limit));
+  if (common.format == output_format::json) {
+    for (const auto& x : found.actors) {
+      print_line(view_of(x).dump());
+    }
+    return exit_code::success;
+  }
+  draw(found.actors);
+  if (found.left_out > 0) {
+    print_error(std::to_string(found.left_out) + " more processes: --limit");
+  }
+  return exit_code::success;
+}
+
+void print_actors(const common_options& common, const std::vector<actor_view>& actors) {
+  for (const auto& x : actors) {
+    if (common.format == output_format::json) {
+      print_line(view_of(x).dump());
+      continue;
+    }
+    print_line(printable(x.name));
+    const auto state = nlohmann::json::parse(x.state_json, nullptr, false);
+    print_line(x.state_json.empty() ? "does not answer" : state.dump(2));
+  }
+}
+
+exit_code inspect(const common_options& common, const std::string& name) {
+  const auto client = connect(common);
+  auto found = expect(client->tree(0));
+  std::vector<std::string> names;
+  for (const auto& x : found.actors) {
+    if (x.name == name) {
+      print_actors(common, {x});
+      return exit_code::success;
+    }
+    names.push_back(x.name);
+  }
+  const auto view = client->get(name);
+  if (!view) {
+    throw command_failure{exit_code::usage, "'" + name + "' is no actor and no process"
+                                              + suggestion(name, names)
+                                              + "; `belay tree` lists the actors"};
+  }
+  if (view->state != process_state::running) {
+    print_line("'" + printable(name) + "' has no actor: it is " + state_word(*view, wall_now())
+               + "; `belay get` shows its row");
+    return exit_code::success;
+  }
+  const auto actors = client->actors_of(view->holder.name, name);
+  if (!actors) {
+    throw command_failure{exit_code_of(actors.why()), actors.why().text};
+  }
+  print_actors(common, actors->actors);
+  return exit_code::success;
+}
+
+known_facts gather(actors::client& client, const process_id& id) {
+  known_facts x;
+  x.process = expect(client.get(id));
+  x.now = wall_now();
+  x.nodes = expect(client.nodes()).nodes;
+  const auto registry = nlohmann::json::parse(expect(client.registry_snapshot()));
+  x.nearly_full = registry.value("nearly_full", false);
+  x.commit_failed = registry.value("commit_failed", false);
+  if (x.process.state == process_state::quarantined) {
+    x.history = expect(client.recent_events(id, history_events)).events;
+  }
+  if (x.process.state == process_state::ready) {
+    list_query query;
+    query.state = "running";
+    query.limit = named_processes;
+    x.running = expect(client.list(query)).processes;
+  }
+  auto conditions = x.process.waiting.also;
+  conditions.insert(conditions.begin(), x.process.waiting.until);
+  for (const auto& one : conditions) {
+    if (one.kind == wait_kind::child && x.awaited.size() < named_processes) {
+      if (auto child = client.get(one.name)) {
+        x.awaited.push_back(std::move(*child));
+      }
+    }
+  }
+  if (x.process.waiting.until.kind == wait_kind::closing) {
+    list_query query;
+    query.parent = id;
+    query.state = "live";
+    query.limit = named_processes;
+    x.awaited = expect(client.list(query)).processes;
+  }
+  return x;
+}
+
+exit_code explain_process(const common_options& common, const process_id& id) {
+  const auto client = connect(common);
+  const auto known = gather(*client, id);
+  const auto said = explain(known);
+  if (common.format == output_format::json) {
+    auto facts = nlohmann::json::array();
+    for (const auto& [key, value] : said.facts) {
+      facts.push_back({{"fact", key}, {"value", value}});
+    }
+    print_line(nlohmann::json{
+      {"id", id},
+      {"state", state_word(known.process, known.now)},
+      {"why", said.why},
+      {"sentence", said.sentence},
+      {"facts",
+       facts}}.dump(2));
+    return exit_code::success;
+  }
+  print_line(printable(said.sentence));
+  for (const auto& [key, value] : said.facts) {
+    auto line = "  " + key;
+    line.append(line.size() < 22 ? 22 - line.size() : 1, ' ');
+    print_line(printable(line + value));
+  }
+  return exit_code::success;
+}
+
+} // namespace
+
+void add_look_commands(CLI::App& app, common_options& common, command_action& action) {
+  auto& drawn = *app.add_subcommand("tree", "Draw the live actors, each with its state");
+  auto limit = std::make_shared<std::uint32_t>(limit_default);
+  add_common(drawn, common);
+  drawn.add_option("--limit", *limit, "Most processes of each worker (default: 100)")
+    ->check(whole_number);
+  drawn.footer("Who does not answer in time is shown so; nobody is held up by it.\n"
+               "Example: belay tree --node 127.0.0.1:7400");
+  drawn.callback(
+    [&common, &action, limit] { action = [&common, limit] { return tree(common, *limit); }; });
+
+  auto& one = *app.add_subcommand("inspect", "Print an actor's state, or those of a process");
+  auto name = std::make_shared<std::string>();
+  add_common(one, common);
+  one.add_option("NAME", *name, "An actor as `tree` names it, or a process id")->required();
+  one.footer("Example: belay inspect registry\n         belay inspect nightly-7");
+  one.callback(
+    [&common, &action, name] { action = [&common, name] { return inspect(common, *name); }; });
+
+  auto& why = *app.add_subcommand("explain", "Say why a process does not run, or what it does");
+  auto id = std::make_shared<std::string>();
+  add_common(why, common);
+  why.add_option("ID", *id, "Process id")->required();
+  why.footer("Example: belay explain nightly-7");
+  why.callback(
+    [&common, &action, id] { action = [&common, id] { return explain_process(common, *id); }; });
+}
+
+} // namespace belay::app
