@@ -3,14 +3,11 @@
 #include "actors/machine.hpp"
 #include "messages/message_size.hpp"
 
-#include <thread>
-
 namespace belay::actors {
 
 route::~route() {
-  constexpr int patience_ms = 1'000;
-  for (int i = 0; gate_ && gate_->connections() > 0 && i < patience_ms; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  if (gate_) {
+    gate_->wait_closed(std::chrono::seconds{1});
   }
 }
 

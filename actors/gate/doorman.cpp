@@ -44,7 +44,7 @@ doorman::doorman(doorman_options options, relay_rules rules)
     = [this, after = std::move(rules_.over)](relay& who, const std::string& why, bool begun) {
         const auto kept = who.shared_from_this();
         relays_.erase(kept);
-        count_ = relays_.size();
+        count(relays_.size());
         if (after) {
           after(who, why, begun);
         }
@@ -92,11 +92,27 @@ int doorman::listen(const sockaddr_storage& address) {
   return fault;
 }
 
+void doorman::count(std::size_t now) {
+  const std::lock_guard guard{mutex_};
+  count_ = now;
+  changed_.notify_all();
+}
+
+std::size_t doorman::connections() const {
+  const std::lock_guard guard{mutex_};
+  return count_;
+}
+
+void doorman::wait_empty(std::chrono::milliseconds longest) const {
+  std::unique_lock guard{mutex_};
+  changed_.wait_for(guard, longest, [this] { return count_ == 0; });
+}
+
 void doorman::came() {
   auto x = std::make_shared<relay>(rules_);
   auto* const from = reinterpret_cast<uv_stream_t*>(&listener_);
   relays_.insert(x);
-  count_ = relays_.size();
+  count(relays_.size());
   x->start(from);
   if (relays_.size() <= options_.connections_max) {
     is_full_ = false;

@@ -4,7 +4,9 @@
 #include "actors/gate/event_loop.hpp"
 #include "actors/gate/relay.hpp"
 
-#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <set>
 
 namespace belay::gates {
@@ -38,9 +40,10 @@ public:
     return port_;
   }
 
-  [[nodiscard]] std::size_t connections() const {
-    return count_;
-  }
+  [[nodiscard]] std::size_t connections() const;
+
+  /// Waits until there is no connection.
+  void wait_empty(std::chrono::milliseconds longest) const;
 
   [[nodiscard]] event_loop& loop() {
     return loop_;
@@ -49,6 +52,7 @@ public:
 private:
   [[nodiscard]] int listen(const sockaddr_storage& address);
   void came();
+  void count(std::size_t now);
   void stop();
 
   doorman_options options_;
@@ -58,7 +62,9 @@ private:
   bool is_full_ = false;
   std::set<std::shared_ptr<relay>> relays_;
   std::uint16_t port_ = 0;
-  std::atomic<std::size_t> count_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::size_t count_ = 0;
   /// Last, so that its thread has ended before what it uses goes.
   event_loop loop_;
 };

@@ -168,4 +168,8 @@ std::size_t outgoing_gate::connections() const {
   return impl_->door->connections();
 }
 
+void outgoing_gate::wait_closed(std::chrono::milliseconds longest) const {
+  impl_->door->wait_empty(longest);
+}
+
 } // namespace belay::gates

@@ -3,6 +3,7 @@
 
 #include "actors/gate/tls_context.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,9 @@ public:
   [[nodiscard]] std::string last_error() const;
 
   [[nodiscard]] std::size_t connections() const;
+
+  /// Waits until CAF has closed its connections and all that it said is on its way.
+  void wait_closed(std::chrono::milliseconds longest) const;
 
 private:
   struct impl;
