@@ -13,7 +13,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int count = 300;
+/// More than is done while one worker is restarted, however slow the machine: registered anew as it
+/// runs low.
+constexpr int backlog = 100;
 
 struct rolling_fixture {
   rolling_fixture() {
@@ -40,14 +42,17 @@ struct rolling_fixture {
     }
   }
 
-  /// More work than can be done while the workers are restarted.
-  void enroll() const {
+  /// Sees to it that there is work.
+  void top_up() {
+    if (counted("live").size() >= backlog) {
+      return;
+    }
     const auto path = (scratch.path() / "batch").string();
     std::ofstream out{path};
-    for (int i = 0; i < count; ++i) {
-      const json args{
-        {"argv", {"sh", "-c", "echo " + std::to_string(i) + " >> '" + log() + "'; sleep 0.1"}}};
-      out << json{{"id", "p" + std::to_string(i)},
+    for (int i = 0; i < 2 * backlog; ++i) {
+      const auto number = std::to_string(count++);
+      const json args{{"argv", {"sh", "-c", "echo " + number + " >> '" + log() + "'; sleep 0.1"}}};
+      out << json{{"id", "p" + number},
                   {"input", {{"type", "tool_call"}, {"tool", "exec"}, {"args", args}}}}
                .dump()
           << '\n';
@@ -73,31 +78,31 @@ struct rolling_fixture {
                                BELAY_PROGRAM,
                                {"--role", "registry"}};
   std::list<tests::worker_process> workers;
+  int count = 0;
 };
 
 } // namespace
 
 TEST_CASE_METHOD(rolling_fixture, "rolling restart: nothing is lost, and nothing runs twice",
                  "[system][cluster][rolling]") {
-  enroll();
   for (auto& one : workers) {
-    const auto drained = registry.ask({"drain", one.name(), "--timeout", "30s"});
+    top_up();
+    const auto drained = registry.ask({"drain", one.name(), "--timeout", "60s"});
     INFO(drained.err);
     REQUIRE(drained.code == 0);
-    CHECK(tests::has(drained.out, "0 processes were given back"));
     CHECK(one.end(SIGTERM) == 0);
     one.start();
     until_joined(one.name());
   }
-  CHECK_FALSE(counted("live").empty()); // They were restarted under load.
   // The same with no more than a SIGTERM, which drains by itself.
+  top_up();
   auto& first = workers.front();
   CHECK(first.end(SIGTERM) == 0);
   first.start();
   while (!counted("live").empty()) {
   }
   const auto ended = counted("success");
-  CHECK(ended.size() == count);
+  CHECK(static_cast<int>(ended.size()) == count);
   for (const auto& one : ended) {
     INFO(one.dump());
     CHECK(one.at("interruptions") == 0);
