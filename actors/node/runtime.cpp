@@ -112,6 +112,13 @@ struct runtime::impl {
 };
 
 void runtime::impl::listen(const runtime_options& options) {
+  {
+    // It has begun once it answers: whoever came sooner would address actors that are not there.
+    caf::scoped_actor self{*system};
+    self->request(node, handshake_deadline, atom::snapshot_v)
+      .receive([](const std::string&) {},
+               [](const caf::error& no) { throw std::runtime_error{to_refusal(no).text}; });
+  }
   const auto behind = system->middleman().publish(node, 0, "127.0.0.1", true);
   if (!behind) {
     throw std::runtime_error{"cannot listen on 127.0.0.1: " + system->render(behind.error())};
