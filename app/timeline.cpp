@@ -31,7 +31,6 @@ public:
       be_ready(x.at, process_.state == process_state::external ? 0 : first_due());
     } else if (x.type == event_types::started) {
       close(x.at, "");
-      ++runs_;
       open(bar_kind::running,
            "attempt " + std::to_string(facts.value("attempt", 0U)) + " on " + word("owner"), x.at);
     } else if (x.type == event_types::interrupted) {
@@ -105,7 +104,6 @@ private:
   timestamp_ms now_;
   std::optional<bar> open_;
   std::vector<bar> bars_;
-  std::uint32_t runs_ = 0;
 };
 
 /// For people: three digits or so.

@@ -1,6 +1,7 @@
 #include "actors/cluster/visitors.hpp"
 
 #include "actors/log.hpp"
+#include "actors/thinning.hpp"
 
 namespace belay::actors {
 
@@ -8,10 +9,6 @@ namespace {
 
 /// Names whose refusals are counted apart; the rest share one count.
 constexpr std::size_t names_max = 1'000;
-
-bool is_power_of_two(std::uint64_t x) {
-  return (x & (x - 1)) == 0;
-}
 
 } // namespace
 
@@ -55,19 +52,12 @@ refusal visitors::stranger() {
 }
 
 void visitors::note(const std::string& name, const std::string& why) {
-  ++refused_;
   const auto known = refused_by_.count(name) != 0 || refused_by_.size() < names_max;
   const auto count = ++refused_by_[known ? name : std::string{}];
-  // A peer can send without end: the log grows with the logarithm.
-  if (is_power_of_two(count)) {
+  if (is_logged(count)) { // A peer can send without end.
     log::warn("node", "peer.refused", {{"name", name}, {"why", why}, {"times", count}},
               "a message was refused: its sender's role does not allow it");
   }
-}
-
-std::uint64_t visitors::refused() const {
-  const std::lock_guard lock{mutex_};
-  return refused_;
 }
 
 } // namespace belay::actors

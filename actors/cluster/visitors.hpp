@@ -41,9 +41,6 @@ public:
   /// The same where nobody is let in.
   [[nodiscard]] static refusal stranger();
 
-  /// How many messages were refused.
-  [[nodiscard]] std::uint64_t refused() const;
-
 private:
   void note(const std::string& name, const std::string& why);
 
@@ -51,7 +48,6 @@ private:
   lookup who_;
   std::set<caf::actor_id> receiving_;
   std::map<std::string, std::uint64_t> refused_by_;
-  std::uint64_t refused_ = 0;
 };
 
 /// Puts a check of the sender's role before a handler:

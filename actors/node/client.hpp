@@ -38,9 +38,9 @@ struct client_options {
 /// lost. `shutting_down`: the node is gone and did not come back in time.
 class client {
 public:
-  /// Connects to a node. Refuses with `timed_out`, `shutting_down` (nobody listens there, or the
-  /// certificates do not fit), `protocol_mismatch`, or `bad_request` (plain TCP to another machine,
-  /// files that cannot be used).
+  /// Connects to a node. Refuses with `shutting_down` (nobody listens or answers there),
+  /// `protocol_mismatch`, or `bad_request` (plain TCP to another machine, certificates that cannot
+  /// be used or do not fit).
   [[nodiscard]] static checked<std::unique_ptr<client>>
   connect(const std::string& host, std::uint16_t port, const client_options& options = {});
 

@@ -2,6 +2,7 @@
 
 #include "actors/faults.hpp"
 #include "actors/survey.hpp"
+#include "actors/thinning.hpp"
 #include "actors/worker/lease_keeper.hpp"
 #include "actors/worker/process.hpp"
 
@@ -68,7 +69,7 @@ void sweeper_state::not_taken_in(const refusal& why) {
     who_.incarnation = 0; // Somebody has had our name meanwhile.
   }
   ++refusals_;
-  if ((refusals_ & (refusals_ - 1)) == 0) { // The first, the second, the fourth, ...
+  if (is_logged(refusals_)) {
     log::warn(component, "enlist.refused",
               {{"owner", policy_.card.name}, {"why", why.text}, {"times", refusals_}},
               "the registry did not take this worker; trying again");
