@@ -94,8 +94,13 @@ public:
 
   void apply(const options& opts) {
     const std::lock_guard guard{mutex_};
-    // A thread may still be writing with a former one, so none is ever destroyed.
-    writers_.push_back(make_writer(opts.format, opts.stream == nullptr ? stderr : opts.stream));
+    auto* const stream = opts.stream == nullptr ? stderr : opts.stream;
+    if (writers_.empty() || format_ != opts.format || stream_ != stream) {
+      // A thread may still be writing with a former one, so none is ever destroyed.
+      writers_.push_back(make_writer(opts.format, stream));
+      format_ = opts.format;
+      stream_ = stream;
+    }
     level lowest = opts.level_min;
     for (std::size_t i = 0; i < component_names.size(); ++i) {
       const auto found = opts.levels.find(std::string{component_names[i]});
@@ -127,6 +132,9 @@ public:
 private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<writer>> writers_;
+  /// Of the last one.
+  line_format format_ = line_format::automatic;
+  std::FILE* stream_ = nullptr;
   std::atomic<writer*> current_ = nullptr;
   std::array<std::atomic<level>, component_names.size()> levels_{};
   std::atomic<level> other_ = level::warn;

@@ -1,19 +1,40 @@
 #include "app/command_line.hpp"
 
 #include "app/commands/commands.hpp"
+#include "app/version.hpp"
 #include "messages/did_you_mean.hpp"
 #include "storage/store.hpp"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <string_view>
 
 namespace belay::app {
 
 namespace {
 
-constexpr const char* version_text = "belay 0.1.0 (registry protocol 5, store format 4)";
+void add_commands(CLI::App& app, common_options& common, command_action& action) {
+  add_node_command(app, common, action);
+  add_start_command(app, common, action);
+  add_wait_command(app, common, action);
+  add_show_commands(app, common, action);
+  add_cancel_commands(app, common, action);
+  add_upkeep_commands(app, common, action);
+  add_session_commands(app, common, action);
+  add_snapshot_command(app, common, action);
+  add_store_commands(app, common, action);
+  add_workflow_commands(app, common, action);
+  add_queue_commands(app, common, action);
+  add_cluster_commands(app, common, action);
+  add_look_commands(app, common, action);
+  add_timeline_command(app, common, action);
+  add_run_command(app, common, action);
+  add_tls_commands(app, common, action);
+  add_config_command(app, common, action);
+  add_completion_commands(app, common, action);
+}
 
 exit_code run(const command_action& action) {
   try {
@@ -42,10 +63,13 @@ exit_code run(const command_action& action) {
 
 } // namespace
 
-int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
+int run_command_line(int argc, char** argv, const tool_adder& extra_tools,
+                     const service_link& service) {
   std::signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): cannot fail for SIGPIPE
-  CLI::App app{"Runs processes to exactly one recorded outcome, whatever crashes on the way."};
-  app.set_version_flag("--version", version_text);
+  CLI::App app{"Runs processes to exactly one recorded outcome, whatever crashes on the way.",
+               argc > 0 ? std::filesystem::path{argv[0]}.filename().string() : "belay"};
+  app.set_version_flag("--version", version_text,
+                       "Say what this program is: version, commit, build, durability");
   app.require_subcommand(1);
   app.footer("Exit codes: 0 success, 1 failure, 2 bad usage or refused input, 3 cancelled,\n"
              "4 abandoned, 5 timed out, 69 no node reached, 74 fault of disk or store.\n"
@@ -55,24 +79,9 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
              "  belay wait --data /tmp/belay hello");
   common_options common;
   common.extra_tools = extra_tools;
+  common.service = service;
   command_action action;
-  add_node_command(app, common, action);
-  add_start_command(app, common, action);
-  add_wait_command(app, common, action);
-  add_show_commands(app, common, action);
-  add_cancel_commands(app, common, action);
-  add_upkeep_commands(app, common, action);
-  add_session_commands(app, common, action);
-  add_snapshot_command(app, common, action);
-  add_store_commands(app, common, action);
-  add_workflow_commands(app, common, action);
-  add_queue_commands(app, common, action);
-  add_cluster_commands(app, common, action);
-  add_look_commands(app, common, action);
-  add_timeline_command(app, common, action);
-  add_run_command(app, common, action);
-  add_tls_commands(app, common, action);
-  add_config_command(app, common, action);
+  add_commands(app, common, action);
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands({})) {
     names.push_back(command->get_name());

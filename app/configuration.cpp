@@ -390,6 +390,16 @@ std::string value_text(const configuration& from, const key& x) {
 
 std::vector<key_info> configuration_keys() {
   const configuration defaults;
+  const auto unit_text = [](const key& x) -> std::string {
+    if (const auto* number = std::get_if<number_key>(&x.what)) {
+      return number->how == unit::duration ? "duration"
+             : number->how == unit::bytes  ? "size"
+                                           : "number";
+    }
+    return std::holds_alternative<list_key>(x.what)   ? "list of texts"
+           : std::holds_alternative<flag_key>(x.what) ? "true or false"
+                                                      : "text";
+  };
   std::vector<key_info> result;
   for (const auto& x : keys()) {
     auto help = x.help;
@@ -400,7 +410,7 @@ std::vector<key_info> configuration_keys() {
                text != nullptr && !text->words.empty()) {
       help += " (" + join(text->words) + ")";
     }
-    result.push_back({x.name, value_text(defaults, x), std::move(help)});
+    result.push_back({x.name, value_text(defaults, x), std::move(help), unit_text(x)});
   }
   return result;
 }

@@ -106,7 +106,10 @@ struct configuration {
 struct key_info {
   std::string name;
   std::string default_text;
+  /// With the bounds of the value.
   std::string help;
+  /// What the value is, as in "duration".
+  std::string unit;
 };
 
 [[nodiscard]] std::vector<key_info> configuration_keys();

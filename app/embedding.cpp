@@ -18,6 +18,7 @@ struct embedding::impl {
 
   std::vector<named_tool> tools;
   std::vector<workflow_definition> workflows;
+  app::service_link service;
 
   void fill(running::toolbox& box, running::tool_threads& threads) const {
     for (const auto& x : tools) {
@@ -44,6 +45,11 @@ embedding& embedding::workflow(std::string name, workflow_function code, workflo
   return *this;
 }
 
+embedding& embedding::service(app::service_link link) {
+  impl_->service = std::move(link);
+  return *this;
+}
+
 int embedding::run(int argc, char** argv) {
   try {
     // Once for the errors: a name that is taken is a mistake of the program, not of one command.
@@ -56,7 +62,8 @@ int embedding::run(int argc, char** argv) {
   }
   return app::run_command_line(
     argc, argv,
-    [this](running::toolbox& box, running::tool_threads& threads) { impl_->fill(box, threads); });
+    [this](running::toolbox& box, running::tool_threads& threads) { impl_->fill(box, threads); },
+    impl_->service);
 }
 
 } // namespace belay

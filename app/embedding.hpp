@@ -12,6 +12,7 @@
 
 #include "actors/running/tool.hpp"
 #include "actors/workflow/definition.hpp"
+#include "app/service_manager.hpp"
 
 #include <concepts>
 #include <memory>
@@ -45,6 +46,13 @@ public:
 
   /// Adds a workflow in one version; several versions of one name are several workflows.
   embedding& workflow(std::string name, workflow_function code, workflow_options options = {});
+
+  /// Says where a node tells a service manager that it is ready and alive. With libsystemd:
+  ///
+  ///     node.service({[](const std::string& x) { sd_notify(0, x.c_str()); }, watchdog});
+  ///
+  /// where `watchdog` is what sd_watchdog_enabled(3) says.
+  embedding& service(app::service_link link);
 
   /// Runs one command and returns the exit code. Writes to standard error and returns 2 when a tool
   /// or workflow is not acceptable.

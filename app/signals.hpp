@@ -1,7 +1,10 @@
 // Signals as events: blocked in every thread, waited for in one.
 #pragma once
 
+#include <cerrno>
+#include <chrono>
 #include <initializer_list>
+#include <optional>
 #include <signal.h>
 
 namespace belay::app {
@@ -10,6 +13,8 @@ namespace belay::app {
 /// thread. `next` then waits for one of them.
 class signal_gate {
 public:
+  using time_point = std::chrono::steady_clock::time_point;
+
   explicit signal_gate(std::initializer_list<int> signals) {
     sigemptyset(&set_);
     for (const int x : signals) {
@@ -24,6 +29,26 @@ public:
     while (sigwait(&set_, &number) != 0) {
     }
     return number;
+  }
+
+  /// The same; returns nothing when there was none until `deadline` (none: for ever).
+  [[nodiscard]] std::optional<int> next(std::optional<time_point> deadline) const {
+    if (!deadline) {
+      return next();
+    }
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    for (;;) {
+      const auto now = std::chrono::steady_clock::now();
+      const auto left_ns = *deadline <= now ? 0 : std::chrono::nanoseconds{*deadline - now}.count();
+      const timespec left{left_ns / second_ns, left_ns % second_ns};
+      const auto number = sigtimedwait(&set_, nullptr, &left);
+      if (number > 0) {
+        return number;
+      }
+      if (errno == EAGAIN) {
+        return std::nullopt;
+      }
+    }
   }
 
 private:

@@ -44,6 +44,10 @@ route::open(const route_options& options, const caf::actor_system& system) {
   return x;
 }
 
+std::optional<refusal> route::reload() {
+  return gate_ ? gate_->reload(gates::tls_files_in(tls_)) : std::nullopt;
+}
+
 std::string route::last_error() const {
   return gate_ ? gate_->last_error() : std::string{};
 }

@@ -70,6 +70,10 @@ public:
         [this, failed](const caf::error& why) { failed(explained(to_refusal(why))); });
   }
 
+  /// Reads the certificates again, for connections made from now on. Refuses (`bad_request`) files
+  /// that cannot be used; then nothing changes. Plain TCP has none.
+  [[nodiscard]] std::optional<refusal> reload();
+
   /// Returns why the last connection was not made or was cut; empty when nothing more is known.
   [[nodiscard]] std::string last_error() const;
 

@@ -69,6 +69,20 @@ std::optional<refusal> doorman::open() {
   return std::nullopt;
 }
 
+std::optional<refusal> doorman::use(const std::shared_ptr<const tls_context>& context) {
+  std::promise<bool> done;
+  loop_.post([this, &done, &context] {
+    if (rules_.tls) {
+      rules_.tls = context;
+    }
+    done.set_value(rules_.tls != nullptr);
+  });
+  if (!done.get_future().get()) {
+    return refusal{ec::bad_request, "connections are plain here and show no certificates"};
+  }
+  return std::nullopt;
+}
+
 int doorman::listen(const sockaddr_storage& address) {
   uv_tcp_init(loop_.get(), &listener_);
   listener_.data = this;

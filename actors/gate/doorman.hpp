@@ -40,6 +40,10 @@ public:
     return port_;
   }
 
+  /// Uses other certificates for relays that begin from now on. Refuses (`bad_request`) where
+  /// connections are plain. Not on the loop's thread.
+  [[nodiscard]] std::optional<refusal> use(const std::shared_ptr<const tls_context>& context);
+
   [[nodiscard]] std::size_t connections() const;
 
   /// Waits until there is no connection.

@@ -40,6 +40,17 @@ std::optional<refusal> check(const gate_options& x) {
   return std::nullopt;
 }
 
+checked<std::shared_ptr<const tls_context>> load_of_node(const tls_files& files) {
+  auto context = tls_context::load(files);
+  if (!context) {
+    return context;
+  }
+  if (auto no = check_node_certificate(**context, files.certificate)) {
+    return *no;
+  }
+  return context;
+}
+
 } // namespace
 
 /// Whoever can connect makes lines in the log: after `burst` within a period only their number is
@@ -70,7 +81,6 @@ private:
 };
 
 struct gate::impl {
-  std::shared_ptr<const tls_context> tls;
   std::function<void(const std::string& address, const std::string& why)> on_closed;
   peer_book book;
   log_bound bound;
@@ -122,20 +132,16 @@ checked<std::unique_ptr<gate>> gate::open(const gate_options& options) {
     return bad("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
   }
   auto x = std::make_unique<impl>();
+  relay_rules rules;
   if (options.tls) {
-    auto context = tls_context::load(*options.tls);
+    auto context = load_of_node(*options.tls);
     if (!context) {
       return context.why();
     }
-    if (auto no = check_node_certificate(**context, options.tls->certificate)) {
-      return *no;
-    }
-    x->tls = *context;
+    rules.tls = *context;
   }
   x->on_closed = options.on_closed;
-  relay_rules rules;
   rules.frames = {speaker::client, *own, options.message_max, options.may_address};
-  rules.tls = x->tls;
   rules.handshake_timeout_ms = options.handshake_timeout_ms;
   rules.find = [to = loopback(options.target_port)](const auto& answer) {
     answer({to}, "CAF does not listen");
@@ -159,6 +165,11 @@ gate::~gate() = default;
 
 std::uint16_t gate::port() const {
   return impl_->door->port();
+}
+
+std::optional<refusal> gate::reload(const tls_files& files) {
+  const auto context = load_of_node(files);
+  return context ? impl_->door->use(*context) : context.why();
 }
 
 std::optional<peer> gate::peer_of(const caf::node_id& node) const {

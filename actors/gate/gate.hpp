@@ -68,6 +68,10 @@ public:
 
   [[nodiscard]] std::uint16_t port() const;
 
+  /// Reads certificates anew, for connections that come from now on; those that stand go on.
+  /// Refuses (`bad_request`) files that cannot be used, and a plain gate; then nothing changes.
+  [[nodiscard]] std::optional<refusal> reload(const tls_files& files);
+
   /// Returns who a node is that has come through this gate; nothing when it has not, or has gone.
   /// The sender of a message is the node that its connection has announced, and no two live
   /// connections have announced the same: so ask with `sender->node()`.

@@ -66,7 +66,6 @@ std::optional<refusal> check(const outgoing_options& x) {
 
 struct outgoing_gate::impl {
   outgoing_options options;
-  std::shared_ptr<const tls_context> tls;
   mutable std::mutex mutex;
   std::string last_error;
   /// Set once we end it ourselves: then no end is worth a word.
@@ -123,10 +122,9 @@ checked<std::unique_ptr<outgoing_gate>> outgoing_gate::open(const outgoing_optio
   }
   auto x = std::make_unique<impl>();
   x->options = options;
-  x->tls = *context;
   relay_rules rules;
   rules.frames = {speaker::server, *own, options.message_max, {}};
-  rules.tls = x->tls;
+  rules.tls = *context;
   rules.host = options.host;
   rules.handshake_timeout_ms = options.connect_timeout_ms;
   rules.find = [x = x.get()](const auto& answer) { x->find(answer); };
@@ -153,6 +151,11 @@ outgoing_gate::outgoing_gate(std::unique_ptr<impl> x) : impl_{std::move(x)} {}
 
 outgoing_gate::~outgoing_gate() {
   impl_->closing = true;
+}
+
+std::optional<refusal> outgoing_gate::reload(const tls_files& files) {
+  const auto context = tls_context::load(files);
+  return context ? impl_->door->use(*context) : context.why();
 }
 
 std::uint16_t outgoing_gate::local_port() const {

@@ -37,6 +37,10 @@ public:
   outgoing_gate(const outgoing_gate&) = delete;
   outgoing_gate& operator=(const outgoing_gate&) = delete;
 
+  /// Reads certificates anew, for connections made from now on; those that stand go on. Refuses
+  /// (`bad_request`) files that cannot be used; then nothing changes.
+  [[nodiscard]] std::optional<refusal> reload(const tls_files& files);
+
   /// Returns the port on 127.0.0.1 that CAF is to connect to.
   [[nodiscard]] std::uint16_t local_port() const;
 

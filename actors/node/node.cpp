@@ -41,6 +41,9 @@ void node_state::start(pointer self, node_setup setup) {
   } else {
     start_registry();
   }
+  if (setup_.on_vital) {
+    setup_.on_vital(registry_ ? registry_.address() : sweeper_.address());
+  }
 }
 
 void node_state::start_registry() {

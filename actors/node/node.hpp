@@ -47,6 +47,9 @@ struct node_setup {
   bool detach_registry = true;
   /// Called when the registry faults or another actor ends that should not.
   std::function<void(const std::string&)> on_fault;
+  /// Told once, at the start, which actor nothing goes on without: the registry, in a worker node
+  /// the sweeper. It answers `snapshot`. May be empty.
+  std::function<void(const caf::actor_addr&)> on_vital;
 };
 
 /// What the NODE does. Start order: watcher, timekeeper, membership, registry, readers, sweeper.

@@ -8,9 +8,11 @@
 #include "actors/node/node.hpp"
 #include "messages/message_size.hpp"
 
+#include <caf/event_based_actor.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 #include <cstdlib>
+#include <mutex>
 #include <unistd.h>
 
 namespace belay::actors {
@@ -54,8 +56,7 @@ std::shared_ptr<storage::store> open_store(const runtime_options& options) {
   return std::make_shared<storage::store>(x);
 }
 
-std::unique_ptr<const route>
-make_route(const runtime_options& options, const caf::actor_system& system) {
+std::unique_ptr<route> make_route(const runtime_options& options, const caf::actor_system& system) {
   route_options x;
   x.host = options.join_host;
   x.port = options.join_port;
@@ -94,12 +95,16 @@ struct runtime::impl {
   std::shared_ptr<storage::store> store;
   std::unique_ptr<system_config> config;
   /// Of a worker node: the way to its registry. Goes after the system.
-  std::unique_ptr<const route> way;
+  std::unique_ptr<route> way;
   std::unique_ptr<caf::actor_system> system;
   node_actor node;
   std::shared_ptr<visitors> known = std::make_shared<visitors>();
   /// In front of the port on which CAF listens.
   std::unique_ptr<gates::gate> gate;
+  std::filesystem::path tls;
+  /// What a sign of life is asked of; the node tells it from its own thread.
+  std::mutex vital_mutex;
+  caf::actor_addr vital;
 
   void listen(const runtime_options& options);
 
@@ -107,6 +112,7 @@ struct runtime::impl {
     node = nullptr;
     known->ask(nullptr);
     gate.reset();
+    vital = nullptr;
     system.reset();
   }
 };
@@ -210,6 +216,12 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;
   setup.drain_timeout_ms = options.drain_timeout_ms;
+  setup.worker.on_enlisted = options.on_enlisted;
+  setup.on_vital = [x = impl_.get()](const caf::actor_addr& who) {
+    const std::lock_guard guard{x->vital_mutex};
+    x->vital = who;
+  };
+  x.tls = options.tls;
   const auto otherwise = joins ? end_worker : end_program;
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
   x.node = x.system->spawn(node, std::move(setup));
@@ -231,6 +243,32 @@ runtime::~runtime() {
 
 std::uint16_t runtime::port() const {
   return impl_->gate ? impl_->gate->port() : 0;
+}
+
+void runtime::check_alive(std::chrono::milliseconds patience,
+                          std::function<void(bool)> answered) const {
+  caf::actor to;
+  {
+    const std::lock_guard guard{impl_->vital_mutex};
+    to = caf::actor_cast<caf::actor>(impl_->vital);
+  }
+  if (!to) {
+    answered(false);
+    return;
+  }
+  impl_->system->spawn(
+    [to, patience, answered = std::move(answered)](caf::event_based_actor* self) {
+      self->request<caf::message_priority::high>(to, patience, atom::snapshot_v)
+        .then([answered](const std::string&) { answered(true); },
+              [answered](const caf::error&) { answered(false); });
+    });
+}
+
+std::optional<refusal> runtime::reload_certificates() {
+  if (impl_->gate && !impl_->tls.empty()) {
+    return impl_->gate->reload(gates::tls_files_in(impl_->tls));
+  }
+  return impl_->way ? impl_->way->reload() : std::nullopt;
 }
 
 void runtime::stop(bool drain) {

@@ -7,12 +7,15 @@
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
 #include "actors/workflow/facets.hpp"
+#include "messages/error.hpp"
 #include "messages/ids.hpp"
 #include "storage/store.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -94,6 +97,10 @@ struct runtime_options {
   duration_ms reconnect_min_ms = 50;
   duration_ms reconnect_max_ms = 2'000;
 
+  /// Told, from an actor's thread, when the registry has taken this node's worker in (true), and
+  /// when a worker node has lost its link (false). May be empty.
+  std::function<void(bool)> on_enlisted;
+
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).
   std::function<void(const std::string&)> on_fault;
@@ -111,6 +118,17 @@ public:
 
   /// Returns the port the node listens on; 0 when it is not published, as a worker node is not.
   [[nodiscard]] std::uint16_t port() const;
+
+  /// Asks the actor that nothing goes on without, the registry or in a worker node the sweeper, for
+  /// a sign of life. Calls `answered` once: true, from an actor's thread, when it has answered;
+  /// false when it has not within `patience`, or is gone or not there yet. Returns without waiting;
+  /// from any thread.
+  void check_alive(std::chrono::milliseconds patience, std::function<void(bool)> answered) const;
+
+  /// Reads the certificates of `tls` again, for connections made from now on; those that stand go
+  /// on. Refuses (`bad_request`) files that cannot be used; then the former ones stay. Does nothing
+  /// without `tls`. From any thread.
+  [[nodiscard]] std::optional<refusal> reload_certificates();
 
   /// Begins to stop: with `drain` no new rows, what runs gets `drain_timeout`, the rest is
   /// released. Without, or when called again, at once. Returns without waiting; from any thread.

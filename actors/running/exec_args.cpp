@@ -38,6 +38,10 @@ std::vector<std::string> make_environment(const exec_args& args, const run_info&
       }
     }
   }
+  // What a service manager tells this node: a program must not speak in its place (sd_notify(3)).
+  for (const auto* name : {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}) {
+    all.erase(name);
+  }
   for (const auto& [name, value] : args.env) {
     all[name] = value;
   }

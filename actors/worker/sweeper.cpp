@@ -58,6 +58,9 @@ void sweeper_state::taken_in(const enlisted& x) {
     self_->send<caf::message_priority::high>(one.keeper, atom::renew_v);
   }
   offer_free();
+  if (policy_.on_enlisted) {
+    policy_.on_enlisted(true);
+  }
 }
 
 void sweeper_state::not_taken_in(const refusal& why) {
@@ -85,6 +88,9 @@ void sweeper_state::link_lost(const std::string& why) {
             "no link to the registry; what runs goes on while its lease lasts");
   enlisted_ = false;
   offered_ = 0;
+  if (policy_.on_enlisted) {
+    policy_.on_enlisted(false);
+  }
 }
 
 void sweeper_state::offer_free() {

@@ -9,6 +9,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,6 +34,9 @@ struct worker_policy {
   /// Processes that wait in memory, without a slot; beyond that they park at once.
   std::uint32_t waiting_max = 10'000;
   workflow_policy workflow;
+  /// Told, in the sweeper's turn, when the registry has taken it in, and when the link to it is
+  /// lost. May be empty.
+  std::function<void(bool)> on_enlisted;
 };
 
 /// What the SWEEPER does. It offers its free slots as a standing claim and keeps an account:

@@ -29,6 +29,7 @@ struct common_options {
   std::vector<std::string> program;
 
   tool_adder extra_tools;
+  service_link service;
 };
 
 /// Ends a command early: prints the text, if any, and exits with the code.
@@ -95,5 +96,6 @@ void add_timeline_command(CLI::App& app, common_options& common, command_action&
 void add_run_command(CLI::App& app, common_options& common, command_action& action);
 void add_tls_commands(CLI::App& app, common_options& common, command_action& action);
 void add_config_command(CLI::App& app, common_options& common, command_action& action);
+void add_completion_commands(CLI::App& app, common_options& common, command_action& action);
 
 } // namespace belay::app

@@ -13,15 +13,20 @@
 namespace belay::app {
 
 void add_common(CLI::App& command, common_options& common, bool remote, const char* data) {
-  command.add_option(data, common.data,
-                     "Data directory; names the local node (default: $BELAY_DATA, else "
-                     "$XDG_STATE_HOME/belay)");
+  command
+    .add_option(data, common.data,
+                "Data directory; names the local node (default: $BELAY_DATA, else "
+                "$XDG_STATE_HOME/belay)")
+    ->type_name("DIR");
   if (remote) {
-    command.add_option("--node", common.node, "HOST:PORT of another node")->check(not_empty);
+    command.add_option("--node", common.node, "HOST:PORT of another node")
+      ->type_name("HOST:PORT")
+      ->check(not_empty);
     command
       .add_option("--tls", common.tls,
                   "Directory with ca.pem, cert.pem and key.pem (default with --node: "
                   "$BELAY_TLS, else that of the local node)")
+      ->type_name("DIR")
       ->check(not_empty);
     command.add_flag("--insecure", common.insecure,
                      "Plain connections to other machines: trusts the whole network");

@@ -5,16 +5,21 @@
 namespace belay::app {
 
 void add_settings(CLI::App& command, settings_options& given) {
-  command.add_option("--conf", given.file, "Configuration file (TOML)");
+  command.add_option("--conf", given.file, "Configuration file (TOML)")->type_name("FILE");
   command.add_option("--set", given.overrides, "KEY=VALUE, over file and environment; repeatable")
+    ->type_name("KEY=VALUE")
     ->allow_extra_args(false)
     ->take_all();
 }
 
-configuration load_settings(const settings_options& given) {
+checked<configuration> try_load_settings(const settings_options& given) {
   const auto file
     = given.file.empty() ? std::nullopt : std::optional<std::filesystem::path>{given.file};
-  return expect(load_configuration(file, process_environment(), given.overrides));
+  return load_configuration(file, process_environment(), given.overrides);
+}
+
+configuration load_settings(const settings_options& given) {
+  return expect(try_load_settings(given));
 }
 
 void init_log(const configuration& settings) {

@@ -209,7 +209,9 @@ void add_look_commands(CLI::App& app, common_options& common, command_action& ac
   auto& one = *app.add_subcommand("inspect", "Print an actor's state, or those of a process");
   auto name = std::make_shared<std::string>();
   add_common(one, common);
-  one.add_option("NAME", *name, "An actor as `tree` names it, or a process id")->required();
+  one.add_option("NAME", *name, "An actor as `tree` names it, or a process id")
+    ->type_name("ID")
+    ->required();
   one.footer("Example: belay inspect registry\n         belay inspect nightly-7");
   one.callback(
     [&common, &action, name] { action = [&common, name] { return inspect(common, *name); }; });

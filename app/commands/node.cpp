@@ -7,7 +7,10 @@
 #include "app/commands/commands.hpp"
 #include "app/commands/settings.hpp"
 #include "app/node_file.hpp"
+#include "app/reload.hpp"
+#include "app/service_manager.hpp"
 #include "app/signals.hpp"
+#include "app/version.hpp"
 #include "app/wiring.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/time.hpp"
@@ -23,26 +26,68 @@ namespace belay::app {
 
 namespace {
 
+/// What a stop may take beyond the drain: the releases, for which the node waits 15 s, and the last
+/// commits.
+constexpr std::chrono::seconds stop_margin{20};
+
+/// What a running node is served with.
+struct service {
+  actors::runtime& node;
+  const signal_gate& gate;
+  service_manager& manager;
+  live_configuration& settings;
+  std::chrono::milliseconds drain_timeout;
+  /// Of the service manager's watchdog; 0: none.
+  std::chrono::microseconds watchdog_limit;
+};
+
+watchdog make_watchdog(const service& x) {
+  watchdog::setup setup;
+  setup.limit = x.watchdog_limit;
+  setup.ask
+    = [&node = x.node](std::chrono::milliseconds patience, std::function<void(bool)> answered) {
+        node.check_alive(patience, std::move(answered));
+      };
+  setup.alive = [&manager = x.manager] { manager.alive(); };
+  setup.silent = [] {
+    log::error("node", "watchdog.silent", {},
+               "the node does not answer itself; unless it does, the service manager starts it "
+               "again");
+  };
+  return watchdog{std::move(setup)};
+}
+
 /// Waits for signals until the node has stopped. The first SIGTERM or SIGINT drains, the second
-/// stops now. SIGUSR1 is our own word for "stopped".
-void serve(actors::runtime& node, const signal_gate& gate) {
-  std::thread stopped{[&node] {
+/// stops now; SIGHUP reads the configuration again. SIGUSR1 is our own word for "stopped".
+void serve(const service& x) {
+  std::thread stopped{[&node = x.node] {
     node.wait_stopped();
     kill(getpid(), SIGUSR1);
   }};
+  auto watch = make_watchdog(x);
   auto asked = 0;
   for (;;) {
-    const auto number = gate.next();
-    if (number == SIGUSR1) {
+    watch.tick(std::chrono::steady_clock::now());
+    const auto number = x.gate.next(watch.due());
+    if (!number) {
+      continue;
+    }
+    if (*number == SIGUSR1) {
       break;
     }
-    if (number == SIGHUP) {
+    if (*number == SIGHUP) {
+      x.manager.reloading();
+      const auto no = x.settings.reload();
+      x.manager.reloaded(no ? std::optional{no->text} : std::nullopt);
       continue;
     }
     ++asked;
-    log::info("node", "node.stopping", {{"signal", number}},
-              asked == 1 ? "draining; a second signal stops now" : "stopping now");
-    node.stop(asked == 1);
+    const auto drains = asked == 1;
+    log::info("node", "node.stopping", {{"signal", *number}},
+              drains ? "draining; a second signal stops now" : "stopping now");
+    x.manager.stopping(drains ? "draining: no new rows, what runs may end" : "stopping",
+                       drains ? x.drain_timeout + stop_margin : stop_margin);
+    x.node.stop(drains);
   }
   stopped.join();
 }
@@ -133,6 +178,15 @@ void check_offer(const configuration& settings, const running::toolbox& tools) {
   }
 }
 
+/// Reads the settings. Workers of one machine get names of their own.
+checked<configuration> load_node_settings(const node_options& given, const std::string& role) {
+  auto settings = try_load_settings(with_flags(given));
+  if (settings && role == "worker" && settings->origins.count("node.name") == 0) {
+    settings->node_name = worker_name();
+  }
+  return settings;
+}
+
 /// Says beforehand what will keep others out.
 void warn_of_certificate(const configuration& settings) {
   if (settings.node_tls.empty()) {
@@ -148,7 +202,7 @@ void warn_of_certificate(const configuration& settings) {
       "node", "certificate.expires",
       {{"name", view->name}, {"valid_until", format_time(view->valid_until)}},
       "the certificate of this node ends soon: then nobody connects any more; issue another "
-      "and restart the node with it");
+      "in its place and send SIGHUP");
   }
   const auto& address = settings.node_address;
   const auto is_any = address == "0.0.0.0" || address == "::";
@@ -171,31 +225,52 @@ void warn_of_plain(const std::string& host, const configuration& settings) {
 
 exit_code run_node(const common_options& common, const node_options& given) {
   const auto role = role_of(given, common);
-  auto settings = load_settings(with_flags(given));
-  if (role == "worker" && settings.origins.count("node.name") == 0) {
-    settings.node_name = worker_name();
-  }
+  const auto settings = expect(load_node_settings(given, role));
   const signal_gate gate{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
   const auto directory
     = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
   init_log(settings);
+  log::info("node", "node.starting", {{"version", version()}, {"commit", commit()}}, "starting");
+  service_manager manager{common.service};
+  const auto joins = role == "worker";
+  manager.starting(joins ? "looking for the registry at " + given.join : "opening the store");
   const tool_shop shop{settings, common.extra_tools};
   check_offer(settings, *shop.tools());
   auto options = make_runtime_options(settings, directory, shop.tools());
   options.stuck_tools = shop.stuck();
   options.works = role != "registry";
-  if (role == "worker") {
+  options.on_enlisted = [&manager](bool yes) { manager.takes_work(yes); };
+  if (joins) {
     const auto address = expect(parse_address(given.join, "--join"));
     options.join_host = address.host;
     options.join_port = address.port;
   }
-  warn_of_plain(role == "worker" ? options.join_host : options.address, settings);
+  const auto works = options.works;
+  warn_of_plain(joins ? options.join_host : options.address, settings);
   warn_of_certificate(settings);
   actors::runtime node{std::move(options)};
-  if (role == "worker") {
+  if (!works && common.service.notify) {
+    // No worker that could be taken in: it is ready once its registry answers.
+    node.check_alive(std::chrono::hours{24}, [&manager](bool yes) {
+      if (yes) {
+        manager.takes_work(true);
+      }
+    });
+  }
+  live_configuration live{settings,
+                          {[&] { return load_node_settings(given, role); },
+                           [&] {
+                             auto no = node.reload_certificates();
+                             if (!no) {
+                               warn_of_certificate(settings);
+                             }
+                             return no;
+                           },
+                           init_log}};
+  if (joins) {
     log::info("node", "node.ready",
               {{"name", settings.node_name}, {"registry", given.join}, {"pid", getpid()}}, "ready");
-    serve(node, gate);
+    manager.started("worker '" + settings.node_name + "' of " + given.join);
   } else {
     write_node_file(directory, {settings.node_address, node.port(), settings.node_tls},
                     settings.node_name);
@@ -205,7 +280,11 @@ exit_code run_node(const common_options& common, const node_options& given) {
                {"data", directory.string()},
                {"pid", getpid()}},
               "ready");
-    serve(node, gate);
+    manager.started("listens on " + settings.node_address + ":" + std::to_string(node.port()));
+  }
+  serve({node, gate, manager, live, std::chrono::milliseconds{settings.node_drain_timeout},
+         common.service.watchdog});
+  if (!joins) {
     remove_node_file(directory);
   }
   log::info("node", "node.stopped", {}, "stopped");
@@ -218,14 +297,22 @@ exit_code run_node(const common_options& common, const node_options& given) {
 void add_node_command(CLI::App& app, common_options& common, command_action& action) {
   auto& command = *app.add_subcommand("node", "Run a node: registry, sweeper and workers");
   auto given = std::make_shared<node_options>();
-  command.add_option("--data", common.data, "Data directory; made when there is none");
-  command.add_option("--listen", given->listen, "HOST:PORT to listen on (node.address, node.port)");
-  command.add_option("--tls", given->tls,
-                     "Directory with ca.pem, cert.pem and key.pem (node.tls); see belay tls");
-  command.add_option("--join", given->join,
-                     "HOST:PORT of a registry node: work for it, without a data directory");
-  command.add_option("--role", given->role,
-                     "registry, worker or both (default: both; with --join: worker)");
+  command.add_option("--data", common.data, "Data directory; made when there is none")
+    ->type_name("DIR");
+  command.add_option("--listen", given->listen, "HOST:PORT to listen on (node.address, node.port)")
+    ->type_name("HOST:PORT");
+  command
+    .add_option("--tls", given->tls,
+                "Directory with ca.pem, cert.pem and key.pem (node.tls); see belay tls")
+    ->type_name("DIR");
+  command
+    .add_option("--join", given->join,
+                "HOST:PORT of a registry node: work for it, without a data directory")
+    ->type_name("HOST:PORT");
+  command
+    .add_option("--role", given->role,
+                "registry, worker or both (default: both; with --join: worker)")
+    ->type_name("{registry,worker,both}");
   command.add_option(
     "--name", given->name,
     "Its name, unique in the cluster (default: node.name; a worker: host and pid)");
@@ -242,7 +329,8 @@ void add_node_command(CLI::App& app, common_options& common, command_action& act
   add_settings(command, given->settings);
   command.footer(
     "SIGTERM or Ctrl-C drains: no new rows, what runs gets node.drain_timeout, the rest\n"
-    "is given back. A second one stops now.\n"
+    "is given back. A second one stops now. SIGHUP reads the configuration and the certificates\n"
+    "again. As a service of systemd it says when it is ready, and that it lives.\n"
     "Example: belay node --data /var/lib/belay --conf conf/belay.toml\n"
     "         belay node --join 127.0.0.1:7400 --slots 8 --offer exec");
   command.callback(

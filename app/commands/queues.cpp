@@ -171,7 +171,7 @@ void add_switch(CLI::App& queue, common_options& common, command_action& action,
   add_common(command, common);
   auto request = std::make_shared<queue_request>();
   request->paused = pause ? 1 : 0;
-  command.add_option("QUEUE", request->queue, "Name of the queue")->required();
+  command.add_option("QUEUE", request->queue, "Name of the queue")->type_name("QUEUE")->required();
   command.callback([&common, &action, request] {
     action = [&common, request] { return configure(common, *request); };
   });

@@ -85,7 +85,7 @@ void add_snapshot_command(CLI::App& app, common_options& common, command_action&
   auto x = std::make_shared<snapshot_options>();
   add_common(command, common);
   command.add_option("SESSION", x->query.session, "Session id")->required();
-  command.add_option("--process", x->query.process, "Only this process");
+  command.add_option("--process", x->query.process, "Only this process")->type_name("ID");
   command.add_option("--limit", x->most, "Most processes (default: 1000)");
   command.add_option("--events", x->query.events,
                      "Last events of each, 0 to 1000 (default: 32); shown with -o json");

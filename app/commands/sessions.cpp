@@ -116,7 +116,7 @@ void add_wakes(CLI::App& app, common_options& common, command_action& action) {
   auto& list = *group.add_subcommand("list", "Show wakes on their way");
   add_common(list, common);
   list.add_option("--session", x->query.session, "Only to this session");
-  list.add_option("--process", x->query.process, "Only of this process");
+  list.add_option("--process", x->query.process, "Only of this process")->type_name("ID");
   list.add_flag("--all", x->query.settled, "Also delivered and discarded ones");
   list.add_option("--limit", x->query.limit, "Most wakes, 1 to 1000 (default: 100)");
   list.footer("Example: belay wakes list --session session-3");
@@ -143,6 +143,7 @@ void add_wakes(CLI::App& app, common_options& common, command_action& action) {
   settle_command
     .add_option("VERDICT", x->verdict,
                 "delivered, deferred or target-gone (with --token); redrive or discard by hand")
+    ->type_name("{delivered,deferred,target-gone,redrive,discard}")
     ->required();
   settle_command.add_option("--token", x->settle.token, "What `take` gave")->check(whole_number);
   settle_command.add_option("--reason", x->settle.reason, "Why; kept with the wake");

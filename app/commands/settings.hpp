@@ -18,7 +18,10 @@ struct settings_options {
 /// Adds --conf and --set to a command.
 void add_settings(CLI::App& command, settings_options& given);
 
-/// Loads defaults, file, environment and flags. Throws `command_failure` when one is refused.
+/// Loads defaults, file, environment and flags; refuses with `bad_request`.
+[[nodiscard]] checked<configuration> try_load_settings(const settings_options& given);
+
+/// The same; throws `command_failure` when one is refused.
 [[nodiscard]] configuration load_settings(const settings_options& given);
 
 /// Starts logging as the settings say.

@@ -157,9 +157,12 @@ void add_show_commands(CLI::App& app, common_options& common, command_action& ac
   auto& list_command = *app.add_subcommand("list", "List processes, newest first");
   auto listed = std::make_shared<list_options>();
   add_common(list_command, common);
-  list_command.add_option("--state", listed->query.state,
-                          "ready, delayed, running, waiting, quarantined, external, success, "
-                          "failure, cancelled, abandoned; live or finished");
+  list_command
+    .add_option("--state", listed->query.state,
+                "ready, delayed, running, waiting, quarantined, external, success, "
+                "failure, cancelled, abandoned; live or finished")
+    ->type_name("{ready,delayed,running,waiting,quarantined,external,success,failure,cancelled,"
+                "abandoned,live,finished}");
   list_command.add_option("--kind", listed->query.kind, "Tool or other kind");
   list_command.add_option("--queue", listed->query.queue, "Queue");
   list_command.add_option("--origin", listed->query.originator, "Started by this session, or host");
@@ -168,7 +171,8 @@ void add_show_commands(CLI::App& app, common_options& common, command_action& ac
   list_command.add_option("--title", listed->query.label, "The registration's `label`");
   list_command.add_option("--definition", listed->query.definition,
                           "The registration's `definition`");
-  list_command.add_option("--parent", listed->query.parent, "Children of this process");
+  list_command.add_option("--parent", listed->query.parent, "Children of this process")
+    ->type_name("ID");
   list_command.add_option("--observer", listed->query.observer, "Observed by this session");
   list_command.add_option("--prefix", listed->query.id_prefix, "Ids that begin with this");
   list_command.add_option("--since", listed->since, "Registered since, as in 2026-12-01T03:00:00Z");

@@ -370,7 +370,8 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
   };
   command.add_option("--id", x->id, "The process's id; the same again is the same process")
     ->check(not_blank);
-  command.add_option("--file", x->file, "JSON lines, one registration each (- for standard input)");
+  command.add_option("--file", x->file, "JSON lines, one registration each (- for standard input)")
+    ->type_name("FILE");
   command.add_option("--queue", x->queue, "Queue (default: default)");
   command.add_option("--priority", x->priority, "-1000 to 1000, higher first (default: 0)");
   command.add_option("--due", x->due, "Not before this time, as in 2026-12-01T03:00:00Z");
@@ -378,9 +379,11 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
   command.add_option("--timeout", x->timeout, "Longest run time of one attempt, as in 30s");
   command.add_option("--retries", x->retries, "Attempts after the first that fails (default: 0)");
   command.add_option("--backoff", x->backoff, "Pause before the second attempt (default: 1s)");
-  command.add_option("--rule", x->rule,
-                     "rerunnable (default), owner_bound or externally_owned: what may happen when "
-                     "the owner is lost");
+  command
+    .add_option("--rule", x->rule,
+                "rerunnable (default), owner_bound or externally_owned: what may happen when "
+                "the owner is lost")
+    ->type_name("{rerunnable,owner_bound,externally_owned}");
   command.add_option("--concurrency-key", x->concurrency_key,
                      "Of those with the same key in the queue, no more run at once than `belay "
                      "queue limit --per-key` says");
@@ -391,12 +394,13 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
     ->allow_extra_args(false)
     ->take_all();
   command.add_option("--args", x->args, "Arguments of a tool other than exec, as JSON");
-  command.add_option("--cwd", x->cwd, "exec: working directory");
+  command.add_option("--cwd", x->cwd, "exec: working directory")->type_name("DIR");
   command.add_option("--env", x->env, "exec: NAME=VALUE, may be repeated")
     ->allow_extra_args(false)
     ->take_all();
-  command.add_option("--stdin", x->stdin_file,
-                     "exec: file to read standard input from (- for ours)");
+  command
+    .add_option("--stdin", x->stdin_file, "exec: file to read standard input from (- for ours)")
+    ->type_name("FILE");
   command.add_flag("--stream", x->stream, "exec: write output as events while it runs");
   command.add_option(
     "TOOL", x->tool,

@@ -105,7 +105,8 @@ void add_timeline_command(CLI::App& app, common_options& common, command_action&
   auto x = std::make_shared<timeline_options>();
   add_common(command, common);
   command.add_option("ID", x->id, "Process id")->required();
-  command.add_option("--html", x->html, "Write a page of its own to this file instead");
+  command.add_option("--html", x->html, "Write a page of its own to this file instead")
+    ->type_name("FILE");
   command.add_option("--columns", x->columns, "Width (default: that of the terminal)")
     ->check(CLI::Range(columns_min, columns_max));
   command.footer("Example: belay timeline nightly-7 --html nightly-7.html");

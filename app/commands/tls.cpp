@@ -118,14 +118,16 @@ void add_tls_commands(CLI::App& app, common_options& common, command_action& act
   auto& sign = add(group, common, action, "issue", "Make a key and a certificate", given, issue);
   sign.add_option("DIR", given->directory, "The authority's directory")->required();
   sign.add_option("NAME", given->certificate.name, "Who it is for")->required();
-  sign.add_option("--role", given->role, "read, operate, worker or admin")->required();
+  sign.add_option("--role", given->role, "read, operate, worker or admin")
+    ->type_name("{read,operate,worker,admin}")
+    ->required();
   sign
     .add_option("--host", given->certificate.hosts,
                 "DNS name or IP address under which the node is connected to; repeatable")
     ->allow_extra_args(false)
     ->take_all();
   sign.add_option("--days", given->certificate.days, "How long it is valid");
-  sign.add_option("--out", given->out, "Where it goes (default: DIR/NAME)");
+  sign.add_option("--out", given->out, "Where it goes (default: DIR/NAME)")->type_name("DIR");
   sign.footer(
     "There is no list of revoked certificates: issue them for as long as you trust them.\n"
     "Example: belay tls issue ca db --role admin --host db.example --days 90");

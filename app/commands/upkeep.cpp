@@ -86,7 +86,8 @@ void add_prune(CLI::App& app, common_options& common, command_action& action) {
   add_common(command, common);
   command.add_option("--older-than", x->older_than, "Only those that ended longer ago, as in 7d")
     ->required();
-  command.add_option("--state", x->states, "Only success, failure, cancelled or abandoned ones");
+  command.add_option("--state", x->states, "Only success, failure, cancelled or abandoned ones")
+    ->type_name("{success,failure,cancelled,abandoned}");
   command.add_option("--kind", x->request.kind, "Only of this kind");
   command.add_option("--queue", x->request.queue, "Only of this queue");
   command.add_option("--origin", x->request.originator, "Only those that this session started");
@@ -211,6 +212,7 @@ void add_complete(CLI::App& app, common_options& common, command_action& action)
   add_common(command, common);
   command.add_option("ID", x->request.id, "Process id")->required();
   command.add_option("--outcome", x->file, "File with the outcome as JSON; '-' is standard input")
+    ->type_name("FILE")
     ->required();
   command.add_option("--authority", x->by,
                      "external-owner (default), workflow-key or reconciled-abandon");

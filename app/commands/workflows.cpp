@@ -151,7 +151,8 @@ void add_attachment(CLI::App& app, common_options& common, command_action& actio
   add_common(command, common);
   command.add_option("ID", x->id, "Process id")->required();
   command.add_option("REF", x->ref, "Reference or name, as `get` lists them")->required();
-  command.add_option("--out", x->out, "File to write to (default: standard output)");
+  command.add_option("--out", x->out, "File to write to (default: standard output)")
+    ->type_name("FILE");
   command.footer("Example: belay attachment album-1 manifest.json --out manifest.json");
   command.callback(
     [&common, &action, x] { action = [&common, x] { return attachment(common, *x); }; });

@@ -110,6 +110,22 @@ public:
     return connected_;
   }
 
+  /// Returns the SHA-256 of the certificate that the server has shown, in hexadecimal.
+  [[nodiscard]] std::string shown_fingerprint() const {
+    constexpr const char* digits = "0123456789abcdef";
+    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+    unsigned size = 0;
+    const auto* const shown = SSL_get0_peer_certificate(session_.get());
+    REQUIRE(shown != nullptr);
+    REQUIRE(X509_digest(shown, EVP_sha256(), bytes.data(), &size) == 1);
+    std::string text;
+    for (unsigned i = 0; i < size; ++i) {
+      text += digits[bytes[i] >> 4U];
+      text += digits[bytes[i] & 0xFU];
+    }
+    return text;
+  }
+
   void send(const std::string& bytes) {
     SSL_write(session_.get(), bytes.data(), static_cast<int>(bytes.size()));
   }
