@@ -64,6 +64,36 @@ TEST_CASE_METHOD(facts_fixture, "explain: ready, and nobody offers it", "[app][e
   says("no_worker", "No worker is connected.");
 }
 
+TEST_CASE_METHOD(facts_fixture, "explain: ready, and its queue has something against it",
+                 "[app][explain]") {
+  add_worker("w1", 4, 0);
+  queue.emplace();
+  queue->name = "default";
+  says("about_to_start", "it is about to start");
+  queue->limits.concurrency_max = 2;
+  queue->running = 2;
+  process_view other;
+  other.id = "b";
+  other.holder = {"w1", 1};
+  running = {other};
+  says("queue_full", "Its queue 'default' lets 2 run at once, and 2 do.");
+  CHECK(fact("running") == "b on w1");
+  queue->running = 1;
+  queue->limits.per_key_max = 1;
+  process.concurrency_key = "joe";
+  process.blocked = true;
+  says("key_full", "run with the concurrency key 'joe' as may: 1.");
+  process.blocked = false;
+  queue->limits.rate = 5;
+  queue->next_claim_at = ::now + 10'000;
+  says("rate_limited", "is worked off at 5 in 1s; the next is claimed at ");
+  queue->next_claim_at = ::now - 1;
+  says("about_to_start", "it is about to start");
+  queue->limits.paused = true;
+  says("queue_paused", "Its queue 'default' is paused.");
+  CHECK(fact("to go on") == "belay queue resume default");
+}
+
 TEST_CASE_METHOD(facts_fixture, "explain: ready, and no slot is free", "[app][explain]") {
   add_worker("w1", 4, 4);
   add_worker("w2", 2, 2);

@@ -357,3 +357,40 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the second one is copied an
   open();
   check_store();
 }
+
+TEST_CASE_METHOD(copies_fixture, "format: a store of the third one is copied and read as it is",
+                 "[storage][copies]") {
+  auto woken = make_declaring("a", {"signal.go"});
+  woken.wake_session = "desk";
+  enroll(woken);
+  enroll(make_registration("b"));
+  store.reset();
+  // As the third format had it: nothing of queues, details without a key and a trace.
+  const auto path = options.directory / "belay.mdb";
+  MDB_env* env = nullptr;
+  REQUIRE(mdb_env_create(&env) == 0);
+  mdb_env_set_maxdbs(env, 64);
+  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
+  for (const auto* table : {"queue", "blocked", "key_running", "failed"}) {
+    MDB_txn* txn = nullptr;
+    MDB_dbi dbi = 0;
+    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
+    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
+    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
+    REQUIRE(mdb_txn_commit(txn) == 0);
+  }
+  shorten(env, "detail", 1, 8, 1); // Two empty texts.
+  put_raw(env, "meta", "format", storage::encode_number(3));
+  mdb_env_close(env);
+  open();
+  check_store();
+  CHECK(std::filesystem::exists(options.directory / "belay.mdb.format3"));
+  CHECK(store->get("a")->wake_session == "desk");
+  CHECK(store->get("a")->traceparent.empty());
+  queue_request bound;
+  bound.queue = "default";
+  bound.concurrency_max = 1;
+  apply<queue_settings>(bound);
+  CHECK(claim(5).size() == 1);
+  check_store();
+}
