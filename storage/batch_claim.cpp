@@ -223,7 +223,13 @@ bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const
   } else {
     ++head.attempt;
   }
-  if (head.started_at == 0) {
+  const auto first = head.started_at == 0;
+  happenings_.push_back(
+    {happening::what::claimed,
+     {},
+     head.kind,
+     first ? context_.now - std::max(head.due_at, head.created_at) : duration_ms{-1}});
+  if (first) {
     head.started_at = context_.now;
     head.first_owner = owner;
     head.first_incarnation = holder.incarnation;
@@ -308,6 +314,7 @@ answer batch::run(const release_request& x) {
 
 void batch::quarantine(row_state& x, const std::string& why) {
   x.head.state = process_state::quarantined;
+  happenings_.push_back({happening::what::quarantined, {}, x.head.kind});
   add_event(x, event_types::quarantined,
             "{\"interruptions\":" + std::to_string(x.head.interruptions)
               + (why.empty() ? "}" : ",\"reason\":" + json_quote(why) + "}"));
@@ -318,6 +325,7 @@ void batch::lose(row_id row, const lease_record& held, const std::string& reason
   auto& head = state.head;
   drop_lease(row, held);
   ++head.interruptions;
+  happenings_.push_back({happening::what::interrupted, {}, head.kind});
   add_event(state, event_types::interrupted,
             "{\"attempt\":" + std::to_string(head.attempt)
               + ",\"incarnation\":" + std::to_string(held.incarnation) + ",\"owner\":"
