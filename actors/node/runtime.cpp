@@ -4,6 +4,7 @@
 #include "actors/gate/gate.hpp"
 #include "actors/log.hpp"
 #include "actors/machine.hpp"
+#include "actors/metrics/endpoint.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
 #include "messages/message_size.hpp"
@@ -100,12 +101,19 @@ struct runtime::impl {
   std::shared_ptr<visitors> known = std::make_shared<visitors>();
   /// In front of the port on which CAF listens.
   std::unique_ptr<gates::gate> gate;
+  /// None when nobody is told of metrics.
+  std::unique_ptr<metrics::endpoint> meters;
 
   void listen(const runtime_options& options);
+  /// Makes the instruments and hands them to the node.
+  void measure(const runtime_options& options, node_setup& setup);
 
   ~impl() {
     node = nullptr;
     known->ask(nullptr);
+    if (meters) {
+      meters->close();
+    }
     gate.reset();
     system.reset();
   }
@@ -146,6 +154,29 @@ void runtime::impl::listen(const runtime_options& options) {
     const auto found = door->peer_of(from);
     return found ? std::optional{found->who} : std::nullopt;
   });
+}
+
+void runtime::impl::measure(const runtime_options& options, node_setup& setup) {
+  if (!options.metrics.is_on) {
+    return;
+  }
+  metrics::endpoint_setup x;
+  x.how = options.metrics;
+  x.node = options.name;
+  x.role = !store ? "worker" : setup.works ? "registry+worker" : "registry";
+  x.store = store;
+  if (setup.works) {
+    x.kinds = options.offer.empty() ? options.tools->names() : options.offer;
+    x.stuck = [all = setup.stuck] { return all().size(); };
+  }
+  if (options.publish && store) {
+    x.connections = [this] { return gate->connections(); };
+  }
+  meters = std::make_unique<metrics::endpoint>(*system, std::move(x));
+  setup.registry_meter = meters->of_registry();
+  setup.worker_meter = meters->of_worker();
+  setup.on_started
+    = [ready = &meters->ready()](metrics::parts who) { ready->meet(std::move(who)); };
 }
 
 runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
@@ -212,15 +243,21 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.drain_timeout_ms = options.drain_timeout_ms;
   const auto otherwise = joins ? end_worker : end_program;
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
+  x.measure(options, setup);
   x.node = x.system->spawn(node, std::move(setup));
-  if (options.publish && !joins) {
-    try {
+  try {
+    if (options.publish && !joins) {
       x.listen(options);
-    } catch (...) {
-      stop(false);
-      wait_stopped();
-      throw;
     }
+    if (x.meters) {
+      if (const auto no = x.meters->open()) {
+        throw std::invalid_argument{no->text};
+      }
+    }
+  } catch (...) {
+    stop(false);
+    wait_stopped();
+    throw;
   }
 }
 
@@ -231,6 +268,10 @@ runtime::~runtime() {
 
 std::uint16_t runtime::port() const {
   return impl_->gate ? impl_->gate->port() : 0;
+}
+
+std::uint16_t runtime::metrics_port() const {
+  return impl_->meters ? impl_->meters->port() : 0;
 }
 
 void runtime::stop(bool drain) {

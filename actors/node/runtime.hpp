@@ -3,6 +3,7 @@
 // Free of CAF, so that command line and embedding programs compile quickly.
 #pragma once
 
+#include "actors/metrics/options.hpp"
 #include "actors/node/link_policy.hpp"
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
@@ -94,6 +95,8 @@ struct runtime_options {
   duration_ms reconnect_min_ms = 50;
   duration_ms reconnect_max_ms = 2'000;
 
+  metrics::options metrics;
+
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).
   std::function<void(const std::string&)> on_fault;
@@ -111,6 +114,9 @@ public:
 
   /// Returns the port the node listens on; 0 when it is not published, as a worker node is not.
   [[nodiscard]] std::uint16_t port() const;
+
+  /// Returns the port of its metrics; 0 when there is none.
+  [[nodiscard]] std::uint16_t metrics_port() const;
 
   /// Begins to stop: with `drain` no new rows, what runs gets `drain_timeout`, the rest is
   /// released. Without, or when called again, at once. Returns without waiting; from any thread.

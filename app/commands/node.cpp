@@ -169,6 +169,22 @@ void warn_of_plain(const std::string& host, const configuration& settings) {
   }
 }
 
+void warn_of_open_metrics(const actors::runtime_options& options) {
+  const auto& x = options.metrics;
+  if (x.is_on && !actors::is_this_machine(x.http.address)) {
+    log::warn("node", "metrics.insecure", {{"address", x.http.address}},
+              "metrics are told to other machines: everybody on the network may read them "
+              "(metrics.insecure)");
+  }
+}
+
+/// Where the metrics are told; empty: nowhere.
+std::string metrics_address(const configuration& settings, const actors::runtime& node) {
+  return node.metrics_port() == 0
+           ? std::string{}
+           : actors::address_text(parse_listen(settings.metrics_listen)->host, node.metrics_port());
+}
+
 exit_code run_node(const common_options& common, const node_options& given) {
   const auto role = role_of(given, common);
   auto settings = load_settings(with_flags(given));
@@ -191,17 +207,24 @@ exit_code run_node(const common_options& common, const node_options& given) {
   }
   warn_of_plain(role == "worker" ? options.join_host : options.address, settings);
   warn_of_certificate(settings);
+  warn_of_open_metrics(options);
   actors::runtime node{std::move(options)};
+  const auto metrics = metrics_address(settings, node);
   if (role == "worker") {
     log::info("node", "node.ready",
-              {{"name", settings.node_name}, {"registry", given.join}, {"pid", getpid()}}, "ready");
+              {{"name", settings.node_name},
+               {"registry", given.join},
+               {"metrics", metrics.empty() ? "off" : metrics},
+               {"pid", getpid()}},
+              "ready");
     serve(node, gate);
   } else {
-    write_node_file(directory, {settings.node_address, node.port(), settings.node_tls},
+    write_node_file(directory, {settings.node_address, node.port(), settings.node_tls, metrics},
                     settings.node_name);
     log::info("node", "node.ready",
               {{"address", settings.node_address},
                {"port", node.port()},
+               {"metrics", metrics.empty() ? "off" : metrics},
                {"data", directory.string()},
                {"pid", getpid()}},
               "ready");
