@@ -2,6 +2,9 @@
 
 #include "messages/membership.hpp"
 
+#include <algorithm>
+#include <map>
+
 #ifndef BELAY_COMMIT
 #define BELAY_COMMIT ""
 #endif
@@ -49,6 +52,35 @@ void add_store(std::vector<reading>& to, const storage::store& store) {
       {found == x.by_state.end() ? 0 : static_cast<double>(found->second), {{"state", state}}});
   }
   to.push_back(std::move(states));
+}
+
+void add_queues(std::vector<reading>& to, exposition& labels, const std::vector<queue_depth>& all) {
+  std::map<std::string, queue_depth> by_label;
+  for (const auto& one : all) {
+    auto& x = by_label[labels.queue_label(one.name)];
+    x.ready += one.ready;
+    x.delayed += one.delayed;
+    x.running += one.running;
+    x.waiting += one.waiting;
+    x.oldest_ready_ms = std::max(x.oldest_ready_ms, one.oldest_ready_ms);
+  }
+  reading ready{"belay_queue_ready", "Processes that are due and not claimed.", {}};
+  reading delayed{"belay_queue_delayed", "Processes that are due later.", {}};
+  reading running{"belay_queue_running", "Processes that a worker holds.", {}};
+  reading waiting{
+    "belay_queue_waiting", "Processes that wait for something, without a worker.", {}};
+  reading oldest{"belay_queue_oldest_ready_seconds",
+                 "How long the oldest process that is due has waited to be claimed.",
+                 {}};
+  for (const auto& [label, x] : by_label) {
+    const std::vector<std::pair<std::string, std::string>> queue{{"queue", label}};
+    ready.samples.push_back({static_cast<double>(x.ready), queue});
+    delayed.samples.push_back({static_cast<double>(x.delayed), queue});
+    running.samples.push_back({static_cast<double>(x.running), queue});
+    waiting.samples.push_back({static_cast<double>(x.waiting), queue});
+    oldest.samples.push_back({static_cast<double>(x.oldest_ready_ms) / 1e3, queue});
+  }
+  to.insert(to.end(), {ready, delayed, running, waiting, oldest});
 }
 
 void add_build(std::vector<reading>& to, const std::string& node, const std::string& role) {

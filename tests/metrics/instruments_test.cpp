@@ -1,4 +1,5 @@
 // What is counted, and how labels are bounded.
+#include "actors/metrics/gauges.hpp"
 #include "actors/metrics/registry_instruments.hpp"
 #include "actors/metrics/worker_instruments.hpp"
 
@@ -159,4 +160,25 @@ TEST_CASE("metrics: a worker's kinds beyond the bound and those it does not know
   CHECK(value_of(text, "belay_worker_slots_used") == 3);
   CHECK(value_of(text, "belay_worker_leases_held") == 5);
   CHECK(value_of(text, "belay_worker_renewal_lag_seconds_sum") == 0);
+}
+
+TEST_CASE("metrics: queues beyond the bound are summed, with the longest wait of them",
+          "[metrics]") {
+  metrics::exposition all{1};
+  std::vector<metrics::reading> now;
+  metrics::add_queues(
+    now, all, {{"a", 1, 2, 3, 4, 5'000}, {"b", 10, 20, 30, 40, 7'000}, {"c", 1, 1, 1, 1, 6'000}});
+  const auto text = all.text(now);
+  CHECK(value_of(text, "belay_queue_ready{queue=\"a\"}") == 1);
+  CHECK(value_of(text, "belay_queue_delayed{queue=\"a\"}") == 2);
+  CHECK(value_of(text, "belay_queue_oldest_ready_seconds{queue=\"a\"}") == 5);
+  CHECK(value_of(text, "belay_queue_ready{queue=\"other\"}") == 11);
+  CHECK(value_of(text, "belay_queue_running{queue=\"other\"}") == 31);
+  CHECK(value_of(text, "belay_queue_waiting{queue=\"other\"}") == 41);
+  CHECK(value_of(text, "belay_queue_oldest_ready_seconds{queue=\"other\"}") == 7);
+  CHECK(value_of(text, "belay_queue_ready{queue=\"b\"}") == -1);
+  // One that is empty for a while gives its name away to nobody.
+  now.clear();
+  metrics::add_queues(now, all, {{"b", 1, 0, 0, 0, 0}});
+  CHECK(value_of(all.text(now), "belay_queue_ready{queue=\"other\"}") == 1);
 }
