@@ -219,6 +219,8 @@ public:
   /// The text of a queue's, kind's or owner's name. Throws `error` when there is none of this
   /// number.
   [[nodiscard]] std::string name(std::uint32_t number) const;
+  /// What stands in each queue, and how it is worked off.
+  [[nodiscard]] queue_list queues(timestamp_ms now) const;
   [[nodiscard]] next_times upcoming(timestamp_ms now) const;
 
   /// Returns whether new processes are refused because the disk or the map is nearly full.

@@ -10,6 +10,15 @@ namespace {
 constexpr const char* metrics_type = "text/plain; version=0.0.4; charset=utf-8";
 constexpr unsigned unavailable = 503;
 
+std::vector<queue_depth> queues_of(const storage::store& store, timestamp_ms now) {
+  std::vector<queue_depth> all;
+  for (const auto& x : store.queues(now).queues) {
+    all.push_back({x.name, x.ready + x.blocked, x.delayed, x.running, x.waiting,
+                   x.oldest_ready_at == 0 ? 0 : std::max<duration_ms>(now - x.oldest_ready_at, 0)});
+  }
+  return all;
+}
+
 } // namespace
 
 endpoint::endpoint(caf::actor_system& system, endpoint_setup setup)
@@ -44,6 +53,7 @@ std::string endpoint::text() const {
   add_build(now, setup_.node, setup_.role);
   if (setup_.store) {
     add_store(now, *setup_.store);
+    add_queues(now, *all_, queues_of(*setup_.store, setup_.now()));
     now.push_back({"belay_commit_pending_seconds",
                    "How long the oldest operation has waited for its commit; 0 when none waits.",
                    {{registry_->commit_pending_seconds(), {}}}});

@@ -26,6 +26,8 @@ struct endpoint_setup {
   std::optional<std::vector<std::string>> kinds;
   /// How many threads run code that was told to stop.
   std::function<std::size_t()> stuck;
+  /// The registry's time; asked where there is a store.
+  std::function<timestamp_ms()> now;
   /// Connections of other programs. Empty where nobody connects.
   std::function<std::size_t()> connections;
 };

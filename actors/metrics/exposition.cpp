@@ -40,6 +40,11 @@ std::string exposition::kind_label(const std::string& kind) {
   return kinds_.of(kind);
 }
 
+std::set<std::string> exposition::labelled_queues() {
+  const std::lock_guard lock{mutex_};
+  return queues_.names();
+}
+
 std::string exposition::queue_label(const std::string& queue) {
   const std::lock_guard lock{mutex_};
   return queues_.of(queue);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,8 @@ public:
   /// Returns the values that the labels may have.
   [[nodiscard]] std::string kind_label(const std::string& kind);
   [[nodiscard]] std::string queue_label(const std::string& queue);
+  /// The queues that have labels of their own.
+  [[nodiscard]] std::set<std::string> labelled_queues();
 
   /// The inside, for the instruments.
   struct impl;

@@ -55,7 +55,11 @@ void add_store(std::vector<reading>& to, const storage::store& store) {
 }
 
 void add_queues(std::vector<reading>& to, exposition& labels, const std::vector<queue_depth>& all) {
-  std::map<std::string, queue_depth> by_label;
+  // The store leaves empty queues out; a series that was there goes on with zeros.
+  std::map<std::string, queue_depth> by_label{{label_set::other, {}}};
+  for (const auto& label : labels.labelled_queues()) {
+    by_label[label] = {};
+  }
   for (const auto& one : all) {
     auto& x = by_label[labels.queue_label(one.name)];
     x.ready += one.ready;

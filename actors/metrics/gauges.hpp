@@ -24,7 +24,7 @@ struct queue_depth {
 };
 
 /// Adds the queues; those beyond the bound of the label share one value, with sums and the longest
-/// wait.
+/// wait. One that was there once stays, with zeros.
 void add_queues(std::vector<reading>& to, exposition& labels, const std::vector<queue_depth>& all);
 
 /// Adds version and commit of this program.

@@ -27,6 +27,11 @@ public:
     return name;
   }
 
+  /// Those that were let in.
+  [[nodiscard]] const std::set<std::string>& names() const {
+    return names_;
+  }
+
 private:
   std::size_t names_max_;
   std::set<std::string> names_;

@@ -165,6 +165,7 @@ void runtime::impl::measure(const runtime_options& options, node_setup& setup) {
   x.node = options.name;
   x.role = !store ? "worker" : setup.works ? "registry+worker" : "registry";
   x.store = store;
+  x.now = [clock = setup.clock] { return clock->now(); };
   if (setup.works) {
     x.kinds = options.offer.empty() ? options.tools->names() : options.offer;
     x.stuck = [all = setup.stuck] { return all().size(); };

@@ -135,6 +135,14 @@ known_facts gather(actors::client& client, const process_id& id) {
   }
   if (x.process.state == process_state::ready) {
     list_query query;
+    for (auto& one : expect(client.queues()).queues) {
+      if (one.name == x.process.queue) {
+        if (one.limits.concurrency_max != 0 && one.running >= one.limits.concurrency_max) {
+          query.queue = one.name;
+        }
+        x.queue = std::move(one);
+      }
+    }
     query.state = "running";
     query.limit = named_processes;
     x.running = expect(client.list(query)).processes;

@@ -181,4 +181,5 @@ TEST_CASE("metrics: queues beyond the bound are summed, with the longest wait of
   now.clear();
   metrics::add_queues(now, all, {{"b", 1, 0, 0, 0, 0}});
   CHECK(value_of(all.text(now), "belay_queue_ready{queue=\"other\"}") == 1);
+  CHECK(value_of(all.text(now), "belay_queue_ready{queue=\"a\"}") == 0);
 }

@@ -58,7 +58,9 @@ TEST_CASE_METHOD(workload_fixture, "metrics: after a known workload they are the
                  "[metrics][system]") {
   auto first = add("w1", std::to_string(worker_port));
   // One that is cancelled before it is claimed, one while it runs, one that loses its worker.
-  start({"--id", "late", "--in", "1h", "echo"});
+  start({"--id", "late", "--in", "1h", "--queue", "later", "echo"});
+  CHECK(scrape{told}.at("belay_queue_delayed{queue=\"later\"}") == 1);
+  CHECK(scrape{told}.at("belay_queue_ready{queue=\"later\"}") == 0);
   REQUIRE(registry.ask({"cancel", "late"}).code == 0);
   start({"--id", "long", "exec", "--", "sleep", "600"});
   until_owned_by("long", "w1");
@@ -70,6 +72,7 @@ TEST_CASE_METHOD(workload_fixture, "metrics: after a known workload they are the
   until_owned_by("killed", "w1");
   CHECK(scrape{told}.at("belay_nodes_connected") == 1);
   CHECK(scrape{told}.at("belay_leases_held") == 1);
+  CHECK(scrape{told}.at("belay_queue_running{queue=\"default\"}") == 1);
   first->end(SIGKILL);
   first = add("w2", std::to_string(worker_port));
   until_owned_by("killed", "w2");
