@@ -3,6 +3,7 @@
 #include "actors/gate/tls_context.hpp"
 #include "actors/machine.hpp"
 #include "app/configuration_keys.hpp"
+#include "app/node_file.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/membership.hpp"
 #include "messages/time.hpp"
@@ -242,7 +243,8 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   const auto* found = find_key(name);
   const auto wants_text = found != nullptr && !std::holds_alternative<list_key>(found->what)
                           && !std::holds_alternative<flag_key>(found->what);
-  if (!parsed || parsed->size() != 1
+  const auto is_text = found != nullptr && std::holds_alternative<text_key>(found->what);
+  if (!parsed || parsed->size() != 1 || (is_text && !(*parsed)["x"].is_string())
       || (wants_text && !(*parsed)["x"].is_string() && !(*parsed)["x"].is_integer())) {
     parsed = parse(quoted(value));
   }
@@ -308,7 +310,28 @@ void check_certificates(const configuration& x) {
   }
 }
 
+void check_metrics(const configuration& x) {
+  if (x.metrics_listen.empty()) {
+    return;
+  }
+  const auto at = parse_listen(x.metrics_listen);
+  if (!at) {
+    throw bad_setting{"metrics.listen: " + at.why().text};
+  }
+  if (!x.metrics_insecure && !actors::is_this_machine(at->host)) {
+    throw bad_setting{"metrics.listen: '" + x.metrics_listen
+                      + "' is not acceptable, expected a loopback address: metrics are told to "
+                        "whoever asks, so beyond this machine metrics.insecure is needed"};
+  }
+  if (x.metrics_threads > x.metrics_connections_max) {
+    throw bad_setting{"metrics.threads: " + std::to_string(x.metrics_threads)
+                      + " is not acceptable, expected at most metrics.connections_max ("
+                      + std::to_string(x.metrics_connections_max) + ")"};
+  }
+}
+
 void check_together(const configuration& x) {
+  check_metrics(x);
   check_name(x);
   check_address(x);
   check_certificates(x);

@@ -93,6 +93,15 @@ struct configuration {
   std::int64_t exec_stdin_max = 1LL << 20;
   std::int64_t exec_running_max = 256;
 
+  std::string metrics_listen;
+  bool metrics_insecure = false;
+  std::int64_t metrics_names_max = 100;
+  std::int64_t metrics_connections_max = 16;
+  std::int64_t metrics_threads = 2;
+  std::int64_t metrics_request_max = 16'384;
+  duration_ms metrics_timeout = 10'000;
+  duration_ms metrics_ready_within = 2'000;
+
   std::string log_level = "info";
   std::string log_format = "auto";
   /// "component=level" each.

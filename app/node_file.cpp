@@ -2,6 +2,8 @@
 
 #include "messages/time.hpp"
 
+#include <arpa/inet.h>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -58,6 +60,9 @@ void write_node_file(const std::filesystem::path& directory, const node_address&
   if (!address.tls.empty()) {
     content["tls"] = std::filesystem::absolute(address.tls).string();
   }
+  if (!address.metrics.empty()) {
+    content["metrics"] = address.metrics;
+  }
   const auto text = content.dump() + "\n";
   const auto path = directory / file_name;
   const auto fresh = directory / (std::string{file_name} + ".new");
@@ -95,8 +100,33 @@ checked<node_address> read_node_file(const std::filesystem::path& directory) {
     return refusal{ec::shutting_down, path.string() + " is damaged; restart the node"};
   }
   const auto tls = text.find("tls");
+  const auto metrics = text.find("metrics");
   return node_address{text["address"].get<std::string>(), text["port"].get<std::uint16_t>(),
-                      tls != text.end() && tls->is_string() ? tls->get<std::string>() : ""};
+                      tls != text.end() && tls->is_string() ? tls->get<std::string>() : "",
+                      metrics != text.end() && metrics->is_string() ? metrics->get<std::string>()
+                                                                    : ""};
+}
+
+checked<node_address> parse_listen(const std::string& text) {
+  const auto colon = text.rfind(':');
+  const auto start = colon == std::string::npos ? 0 : colon + 1;
+  node_address result;
+  result.host = start == 0 ? "127.0.0.1" : text.substr(0, colon);
+  if (start != 0 && result.host.size() > 2 && result.host.front() == '['
+      && result.host.back() == ']') {
+    result.host = result.host.substr(1, result.host.size() - 2);
+  }
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  const auto is_ip = inet_pton(AF_INET, result.host.c_str(), bytes.data()) == 1
+                     || inet_pton(AF_INET6, result.host.c_str(), bytes.data()) == 1;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + start, end, result.port);
+  if (error == std::errc{} && stop == end && is_ip) {
+    return result;
+  }
+  return refusal{ec::bad_request, "'" + text
+                                    + "' is not acceptable, expected IP:PORT as in 127.0.0.1:9464 "
+                                      "or [::1]:9464, or a port of the loopback address"};
 }
 
 checked<node_address> parse_address(const std::string& text, const std::string& flag) {

@@ -14,6 +14,8 @@ struct node_address {
   std::uint16_t port = 0;
   /// Directory of the certificates to show there; empty: plain.
   std::filesystem::path tls;
+  /// Where its metrics are told, as in 127.0.0.1:9464; empty: nowhere.
+  std::string metrics;
 };
 
 /// Returns the data directory that commands use unless told: $BELAY_DATA, else
@@ -31,6 +33,9 @@ void remove_node_file(const std::filesystem::path& directory);
 /// Reads DIR/node.json. Refuses (`shutting_down`) when there is none, which means that no node runs
 /// there.
 [[nodiscard]] checked<node_address> read_node_file(const std::filesystem::path& directory);
+
+/// Reads IP:PORT, or a port of 127.0.0.1, which may be 0. Refuses with `bad_request`.
+[[nodiscard]] checked<node_address> parse_listen(const std::string& text);
 
 /// Reads HOST:PORT as given with `flag`. Refuses with `bad_request`.
 [[nodiscard]] checked<node_address>

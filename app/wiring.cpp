@@ -1,5 +1,7 @@
 #include "app/wiring.hpp"
 
+#include "app/node_file.hpp"
+
 namespace belay::app {
 
 namespace {
@@ -101,6 +103,18 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.connections_max = as<std::size_t>(settings.cluster_connections_max);
   x.handshake_timeout_ms = settings.cluster_handshake_timeout;
   x.drain_timeout_ms = settings.node_drain_timeout;
+  if (!settings.metrics_listen.empty()) {
+    const auto at = parse_listen(settings.metrics_listen); // Checked with the settings.
+    x.metrics.is_on = true;
+    x.metrics.http.address = at->host;
+    x.metrics.http.port = at->port;
+  }
+  x.metrics.http.connections_max = as<std::size_t>(settings.metrics_connections_max);
+  x.metrics.http.threads = as<std::size_t>(settings.metrics_threads);
+  x.metrics.http.request_bytes_max = as<std::size_t>(settings.metrics_request_max);
+  x.metrics.http.timeout_ms = settings.metrics_timeout;
+  x.metrics.names_max = as<std::size_t>(settings.metrics_names_max);
+  x.metrics.ready_within_ms = settings.metrics_ready_within;
   return x;
 }
 

@@ -26,6 +26,7 @@ ballast::ballast(std::filesystem::path file, std::uint64_t bytes, std::uint64_t 
 }
 
 bool ballast::give_up() {
+  const std::lock_guard lock{mutex_};
   std::error_code none;
   const auto was = std::filesystem::remove(file_, none);
   given_up_ = given_up_ || was;
@@ -33,6 +34,7 @@ bool ballast::give_up() {
 }
 
 bool ballast::missed() {
+  const std::lock_guard lock{mutex_};
   if (given_up_) {
     given_up_ = !make();
   }

@@ -4,10 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 
 namespace belay::storage {
 
-/// The ballast of one data directory. Concurrency: the thread that applies batches.
+/// The ballast of one data directory. Concurrency: every member from any thread.
 class ballast {
 public:
   /// Makes the file when the disk has room for it and `spare_bytes` beyond; a disk without that is
@@ -27,6 +28,7 @@ private:
   std::filesystem::path file_;
   std::uint64_t bytes_;
   std::uint64_t spare_bytes_;
+  std::mutex mutex_;
   bool given_up_ = false;
 };
 

@@ -70,7 +70,11 @@ void batch::finish() {
 
 batch_result batch::take(std::vector<answer> answers) {
   touched_.insert(changed_.begin(), changed_.end());
-  return {std::move(answers), {touched_.begin(), touched_.end()}, ready_changed_, pushes_};
+  return {std::move(answers),
+          {touched_.begin(), touched_.end()},
+          ready_changed_,
+          pushes_,
+          std::move(happenings_)};
 }
 
 void batch::count(const counter_key& key, std::int64_t delta) {

@@ -294,6 +294,7 @@ private:
   /// Rows whose code takes part in their cancel: what they started is cancelled after them.
   std::deque<row_id> told_;
   std::vector<cancel_receipt> pushes_;
+  std::vector<happening> happenings_;
   std::set<std::string> dropped_blobs_;
 };
 

@@ -261,7 +261,13 @@ bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const
   } else {
     ++head.attempt;
   }
-  if (head.started_at == 0) {
+  const auto first = head.started_at == 0;
+  happenings_.push_back(
+    {happening::what::claimed,
+     {},
+     head.kind,
+     first ? context_.now - std::max(head.due_at, head.created_at) : duration_ms{-1}});
+  if (first) {
     head.started_at = context_.now;
     head.first_owner = owner;
     head.first_incarnation = holder.incarnation;

@@ -50,6 +50,7 @@ void batch::record_outcome(row_state& x, const outcome_record& ended, const nloh
   x.head.state = process_state::finished;
   x.head.ended = ended.kind;
   x.head.finished_at = context_.now;
+  happenings_.push_back({happening::what::finished, ended.kind, x.head.kind});
   x.head.resumed = false;
   failed_[x.head.queue] += ended.kind == outcome_kind::failure ? 1 : 0;
   add_event(x, rules::terminal_event(ended.kind), json_text(facts));
@@ -263,6 +264,7 @@ answer batch::run(const complete_request& x) {
   if (rules::may_retry(head, x.result)) {
     const auto pause = rules::retry_pause(head.retry, head.failures, context_.random());
     ++head.failures;
+    happenings_.push_back({happening::what::retried, {}, head.kind});
     head.due_at = context_.now + pause;
     result = {completion_status::retry_scheduled, head.due_at};
     add_event(*held, event_types::attempt_failed,

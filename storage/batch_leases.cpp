@@ -54,6 +54,7 @@ answer batch::run(const release_request& x) {
 
 void batch::quarantine(row_state& x, const std::string& why) {
   x.head.state = process_state::quarantined;
+  happenings_.push_back({happening::what::quarantined, {}, x.head.kind});
   add_event(x, event_types::quarantined,
             "{\"interruptions\":" + std::to_string(x.head.interruptions)
               + (why.empty() ? "}" : ",\"reason\":" + json_quote(why) + "}"));
@@ -64,6 +65,7 @@ void batch::lose(row_id row, const lease_record& held, const std::string& reason
   auto& head = state.head;
   drop_lease(row, held);
   ++head.interruptions;
+  happenings_.push_back({happening::what::interrupted, {}, head.kind});
   add_event(state, event_types::interrupted,
             "{\"attempt\":" + std::to_string(head.attempt)
               + ",\"incarnation\":" + std::to_string(held.incarnation) + ",\"owner\":"

@@ -88,6 +88,7 @@ registered batch::insert(const registration& x) {
            encode(body_record{x.id, hash_hex(text), keep(text), x.originator, x.label, x.definition,
                               x.labels}));
   add_event(state, event_types::registered, "{}");
+  happenings_.push_back({happening::what::registered, {}, head.kind});
   if (!x.parent.empty()) {
     head.parent = *read_.row(x.parent);
     head.close = x.close;

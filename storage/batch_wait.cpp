@@ -329,6 +329,7 @@ void batch::expire_timers(std::uint32_t max) {
         if (one.deadline != 0 && one.deadline <= context_.now) {
           const auto* by = one.kind == wait_kind::timer ? "timer" : "deadline";
           resume(state, *wait, reason_of(by, one));
+          happenings_.push_back({happening::what::timer, {}, state.head.kind});
           break;
         }
       }

@@ -25,13 +25,16 @@ store::impl::apply(std::span<const operation> operations, const batch_context& c
     answers.push_back(work.apply(op));
   }
   work.finish();
-  if (txn.dirty()) {
+  const auto written = txn.dirty();
+  if (written) {
     txn.commit();
     for (const auto& name : work.dropped_blobs()) {
       blobs.remove(name);
     }
   }
-  return work.take(std::move(answers));
+  auto result = work.take(std::move(answers));
+  result.written = written;
+  return result;
 }
 
 batch_result store::apply(std::span<const operation> operations, const batch_context& context) {
@@ -47,6 +50,11 @@ batch_result store::apply(std::span<const operation> operations, const batch_con
     }
     throw;
   }
+}
+
+std::string store::name(std::uint32_t number) const {
+  const transaction txn{impl_->env, transaction::mode::read};
+  return table_reader{txn, impl_->tables, impl_->blobs}.name(number);
 }
 
 timestamp_ms store::last_time() const {

@@ -94,6 +94,28 @@ struct batch_context {
   std::function<std::uint64_t()> random;
 };
 
+/// What a batch did to a process, for those who count.
+struct happening {
+  enum class what : std::uint8_t {
+    registered,
+    claimed,
+    finished,
+    retried,
+    interrupted,
+    quarantined,
+    /// Woken because a time had come: a timer, or the deadline of another wait.
+    timer,
+  };
+
+  what happened = what::registered;
+  /// Of `finished`.
+  outcome_kind ended = outcome_kind::success;
+  /// Name of its kind, see `store::name`.
+  std::uint32_t kind = 0;
+  /// Of a first claim: how long the process was ready before, in milliseconds; otherwise -1.
+  duration_ms waited = -1;
+};
+
 struct batch_result {
   /// One for each operation, in order.
   std::vector<answer> answers;
@@ -103,6 +125,10 @@ struct batch_result {
   bool ready_changed = false;
   /// Cancel requests that a parent's end made: their holders are to be told.
   std::vector<cancel_receipt> pushes;
+  /// In the order in which it happened.
+  std::vector<happening> happenings;
+  /// Whether there was anything to write.
+  bool written = false;
 };
 
 /// The times the timekeeper waits for; 0 means none.
@@ -190,6 +216,9 @@ public:
   /// Returns the outcome if the process has one.
   [[nodiscard]] std::optional<outcome_view> outcome_of(row_id row) const;
   [[nodiscard]] process_counts counts() const;
+  /// The text of a queue's, kind's or owner's name. Throws `error` when there is none of this
+  /// number.
+  [[nodiscard]] std::string name(std::uint32_t number) const;
   /// What stands in each queue, and how it is worked off.
   [[nodiscard]] queue_list queues(timestamp_ms now) const;
   [[nodiscard]] next_times upcoming(timestamp_ms now) const;

@@ -41,8 +41,8 @@ void node_state::start(pointer self, node_setup setup) {
   } else {
     start_registry();
   }
-  if (setup_.on_vital) {
-    setup_.on_vital(registry_ ? registry_.address() : sweeper_.address());
+  if (setup_.on_started) {
+    setup_.on_started({node_actor{self}, registry_, uplink_, sweeper_});
   }
 }
 
@@ -60,8 +60,9 @@ void node_state::start_registry() {
   own.version = program_version;
   own.place = setup_.worker.card.place;
   membership_ = self_->spawn(membership, std::move(own), setup_.known);
-  registry_links links{setup_.store, setup_.clock,    setup_.random,    watcher_,    timekeeper_,
-                       membership_,  setup_.on_fault, setup_.at_commit, setup_.known};
+  registry_links links{setup_.store, setup_.clock,         setup_.random,   watcher_,
+                       timekeeper_,  membership_,          setup_.on_fault, setup_.at_commit,
+                       setup_.known, setup_.registry_meter};
   registry_ = setup_.detach_registry
                 ? self_->spawn<caf::detached>(registry, std::move(links), setup_.registry)
                 : self_->spawn(registry, std::move(links), setup_.registry);
@@ -77,7 +78,8 @@ void node_state::start_registry() {
                         {},
                         setup_.tools,
                         setup_.run_code,
-                        [clock = setup_.clock] { return clock->now(); }};
+                        [clock = setup_.clock] { return clock->now(); },
+                        setup_.worker_meter};
     sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
     self_->send(sweeper_, atom::enlist_v);
     adopt(sweeper_);
@@ -97,8 +99,15 @@ void node_state::start_registry() {
 void node_state::start_worker() {
   const auto clock = setup_.uplink.clock;
   uplink_ = self_->spawn(uplink, setup_.uplink);
-  worker_links worker{uplink_, uplink_,      uplink_,         {},
-                      uplink_, setup_.tools, setup_.run_code, [clock] { return clock->now(); }};
+  worker_links worker{uplink_,
+                      uplink_,
+                      uplink_,
+                      {},
+                      uplink_,
+                      setup_.tools,
+                      setup_.run_code,
+                      [clock] { return clock->now(); },
+                      setup_.worker_meter};
   sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
   self_->send(uplink_, atom::connect_v, caf::actor_cast<caf::actor>(sweeper_));
   adopt(sweeper_);

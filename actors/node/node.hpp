@@ -3,6 +3,7 @@
 
 #include "actors/cluster/uplink.hpp"
 #include "actors/cluster/visitors.hpp"
+#include "actors/metrics/readiness.hpp"
 #include "actors/registry/registry.hpp"
 #include "actors/registry/watcher.hpp"
 #include "actors/running/tool.hpp"
@@ -47,9 +48,11 @@ struct node_setup {
   bool detach_registry = true;
   /// Called when the registry faults or another actor ends that should not.
   std::function<void(const std::string&)> on_fault;
-  /// Told once, at the start, which actor nothing goes on without: the registry, in a worker node
-  /// the sweeper. It answers `snapshot`. May be empty.
-  std::function<void(const caf::actor_addr&)> on_vital;
+  /// None: nothing is counted.
+  std::shared_ptr<metrics::registry_instruments> registry_meter;
+  std::shared_ptr<metrics::worker_instruments> worker_meter;
+  /// Told once who is there. May be empty.
+  std::function<void(const metrics::parts&)> on_started;
 };
 
 /// What the NODE does. Start order: watcher, timekeeper, membership, registry, readers, sweeper.

@@ -4,6 +4,7 @@
 #include "actors/gate/gate.hpp"
 #include "actors/log.hpp"
 #include "actors/machine.hpp"
+#include "actors/metrics/endpoint.hpp"
 #include "actors/node/client_impl.hpp"
 #include "actors/node/node.hpp"
 #include "messages/message_size.hpp"
@@ -105,12 +106,21 @@ struct runtime::impl {
   /// What a sign of life is asked of; the node tells it from its own thread.
   std::mutex vital_mutex;
   caf::actor_addr vital;
+  /// None when nobody is told of metrics.
+  std::unique_ptr<metrics::endpoint> meters;
 
   void listen(const runtime_options& options);
+  /// Makes the instruments and hands them to the node.
+  void measure(const runtime_options& options, node_setup& setup);
+  /// Takes note of who is there; called from the node's own thread.
+  void meet(const metrics::parts& who);
 
   ~impl() {
     node = nullptr;
     known->ask(nullptr);
+    if (meters) {
+      meters->close();
+    }
     gate.reset();
     vital = nullptr;
     system.reset();
@@ -152,6 +162,38 @@ void runtime::impl::listen(const runtime_options& options) {
     const auto found = door->peer_of(from);
     return found ? std::optional{found->who} : std::nullopt;
   });
+}
+
+void runtime::impl::measure(const runtime_options& options, node_setup& setup) {
+  if (!options.metrics.is_on) {
+    return;
+  }
+  metrics::endpoint_setup x;
+  x.how = options.metrics;
+  x.node = options.name;
+  x.role = !store ? "worker" : setup.works ? "registry+worker" : "registry";
+  x.store = store;
+  x.now = [clock = setup.clock] { return clock->now(); };
+  if (setup.works) {
+    x.kinds = options.offer.empty() ? options.tools->names() : options.offer;
+    x.stuck = [all = setup.stuck] { return all().size(); };
+  }
+  if (options.publish && store) {
+    x.connections = [this] { return gate->connections(); };
+  }
+  meters = std::make_unique<metrics::endpoint>(*system, std::move(x));
+  setup.registry_meter = meters->of_registry();
+  setup.worker_meter = meters->of_worker();
+}
+
+void runtime::impl::meet(const metrics::parts& who) {
+  {
+    const std::lock_guard guard{vital_mutex};
+    vital = who.registry ? who.registry.address() : who.sweeper.address();
+  }
+  if (meters) {
+    meters->ready().meet(who);
+  }
 }
 
 runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
@@ -217,22 +259,25 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.safety_sweep_ms = options.safety_sweep_ms;
   setup.drain_timeout_ms = options.drain_timeout_ms;
   setup.worker.on_enlisted = options.on_enlisted;
-  setup.on_vital = [x = impl_.get()](const caf::actor_addr& who) {
-    const std::lock_guard guard{x->vital_mutex};
-    x->vital = who;
-  };
+  setup.on_started = [x = impl_.get()](const metrics::parts& who) { x->meet(who); };
   x.tls = options.tls;
   const auto otherwise = joins ? end_worker : end_program;
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
+  x.measure(options, setup);
   x.node = x.system->spawn(node, std::move(setup));
-  if (options.publish && !joins) {
-    try {
+  try {
+    if (options.publish && !joins) {
       x.listen(options);
-    } catch (...) {
-      stop(false);
-      wait_stopped();
-      throw;
     }
+    if (x.meters) {
+      if (const auto no = x.meters->open()) {
+        throw std::invalid_argument{no->text};
+      }
+    }
+  } catch (...) {
+    stop(false);
+    wait_stopped();
+    throw;
   }
 }
 
@@ -269,6 +314,10 @@ std::optional<refusal> runtime::reload_certificates() {
     return impl_->gate->reload(gates::tls_files_in(impl_->tls));
   }
   return impl_->way ? impl_->way->reload() : std::nullopt;
+}
+
+std::uint16_t runtime::metrics_port() const {
+  return impl_->meters ? impl_->meters->port() : 0;
 }
 
 void runtime::stop(bool drain) {

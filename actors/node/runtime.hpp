@@ -3,6 +3,7 @@
 // Free of CAF, so that command line and embedding programs compile quickly.
 #pragma once
 
+#include "actors/metrics/options.hpp"
 #include "actors/node/link_policy.hpp"
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
@@ -100,6 +101,7 @@ struct runtime_options {
   /// Told, from an actor's thread, when the registry has taken this node's worker in (true), and
   /// when a worker node has lost its link (false). May be empty.
   std::function<void(bool)> on_enlisted;
+  metrics::options metrics;
 
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).
@@ -129,6 +131,9 @@ public:
   /// on. Refuses (`bad_request`) files that cannot be used; then the former ones stay. Does nothing
   /// without `tls`. From any thread.
   [[nodiscard]] std::optional<refusal> reload_certificates();
+
+  /// Returns the port of its metrics; 0 when there is none.
+  [[nodiscard]] std::uint16_t metrics_port() const;
 
   /// Begins to stop: with `drain` no new rows, what runs gets `drain_timeout`, the rest is
   /// released. Without, or when called again, at once. Returns without waiting; from any thread.

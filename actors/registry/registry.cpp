@@ -44,6 +44,9 @@ storage::batch_context registry_state::context() const {
 
 void registry_state::enqueue(operation op, std::size_t bytes, answer_function answered) {
   ready_hint_ = ready_hint_ || may_make_ready(op);
+  if (links_.meter && batch_.empty()) {
+    links_.meter->batch_begins();
+  }
   batch_.push_back(std::move(op));
   answers_.push_back(std::move(answered));
   batch_bytes_ += bytes;
@@ -58,7 +61,7 @@ void registry_state::enqueue(operation op, std::size_t bytes, answer_function an
 template <class Answer>
 caf::result<Answer> registry_state::submit(operation op, std::size_t bytes) {
   if (stopping_) {
-    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+    return refused(ec::shutting_down, "the node is stopping");
   }
   auto promise = self_->make_response_promise<Answer>();
   enqueue(std::move(op), bytes, [promise](answer& x) mutable {
@@ -73,9 +76,9 @@ caf::result<Answer> registry_state::submit(operation op, std::size_t bytes) {
 
 caf::result<registered_list> registry_state::enroll(std::vector<registration> items) {
   if (items.empty() || items.size() > policy_.register_max) {
-    return caf::make_error(ec::bad_request, "registrations: " + std::to_string(items.size())
-                                              + " in one message, expected 1 to "
-                                              + std::to_string(policy_.register_max));
+    return refused(ec::bad_request, "registrations: " + std::to_string(items.size())
+                                      + " in one message, expected 1 to "
+                                      + std::to_string(policy_.register_max));
   }
   std::size_t bytes = 0;
   const auto now = links_.clock->now();
@@ -107,9 +110,9 @@ caf::result<park_receipt> registry_state::park(park_request request) {
 
 caf::result<journal_receipt> registry_state::journal(journal_request request) {
   if (request.children.size() > policy_.register_max) {
-    return caf::make_error(ec::bad_request, "children: " + std::to_string(request.children.size())
-                                              + " in one message, expected at most "
-                                              + std::to_string(policy_.register_max));
+    return refused(ec::bad_request, "children: " + std::to_string(request.children.size())
+                                      + " in one message, expected at most "
+                                      + std::to_string(policy_.register_max));
   }
   auto bytes = request.status.size();
   for (const auto& one : request.entries) {
@@ -127,7 +130,7 @@ caf::result<journal_receipt> registry_state::journal(journal_request request) {
 
 caf::result<cancel_receipt> registry_state::cancel(cancel_request request) {
   if (stopping_) {
-    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+    return refused(ec::shutting_down, "the node is stopping");
   }
   auto promise = self_->make_response_promise<cancel_receipt>();
   const auto kill = request.kill;
@@ -194,12 +197,18 @@ void registry_state::commit() {
     vanish();
     return;
   }
+  if (links_.meter) {
+    links_.meter->commit_begins();
+  }
   try {
     result = links_.store->apply(batch, context());
   } catch (const storage::error& x) {
     const auto full = x.kind() == storage::error_kind::full;
     const refusal no
       = full ? refusal{ec::store_full, x.what()} : refusal{ec::outcome_unknown, x.what()};
+    if (links_.meter) {
+      links_.meter->commit_failed(batch.size(), no.code);
+    }
     for (auto& answered : answers) {
       answer refused = no;
       answered(refused);
@@ -221,6 +230,9 @@ void registry_state::commit() {
     return;
   }
   ++commits_;
+  if (links_.meter) {
+    links_.meter->committed(batch, result);
+  }
   commit_failed_ = false;
   operations_ += batch.size();
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -264,6 +276,13 @@ void registry_state::after_commit(const storage::batch_result& result) {
   if (!result.changed.empty()) {
     self_->send(links_.watcher, atom::changed_v, result.changed);
   }
+}
+
+caf::error registry_state::refused(ec code, std::string text) {
+  if (links_.meter) {
+    links_.meter->refused(code);
+  }
+  return caf::make_error(code, std::move(text));
 }
 
 void registry_state::refuse_all(const refusal& no) {

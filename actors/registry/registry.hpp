@@ -3,6 +3,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/cluster/visitors.hpp"
+#include "actors/metrics/registry_instruments.hpp"
 #include "actors/registry/retention.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
@@ -54,6 +55,8 @@ struct registry_links {
   std::function<bool(commit_point)> at_commit;
   /// None: nobody comes from outside.
   std::shared_ptr<visitors> known;
+  /// None: nothing is counted.
+  std::shared_ptr<metrics::registry_instruments> meter;
 };
 
 /// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`
@@ -115,6 +118,10 @@ private:
   void serve();
   void deliver(worker& to, claimed_list rows);
   void refuse_all(const refusal& no);
+  /// An error for what is refused before it comes into a batch.
+  [[nodiscard]] caf::error refused(ec code, std::string text);
+  /// Counts the workers.
+  void count_workers();
   void vanish();
   void retain();
   void prune_more(prune_request request);

@@ -41,16 +41,16 @@ bool registry_state::speaks_for(const caf::node_id& node) const {
 
 caf::result<enlisted> registry_state::enlist(worker_card card, const caf::actor& sweeper) {
   if (stopping_) {
-    return caf::make_error(ec::shutting_down, std::string{"the node is stopping"});
+    return refused(ec::shutting_down, "the node is stopping");
   }
   if (const auto no = validate(card)) {
-    return to_error(*no);
+    return refused(no->code, no->text);
   }
   if (!sweeper || !speaks_for(sweeper.node())) {
-    return caf::make_error(ec::bad_request, std::string{"a node enlists its own sweeper only"});
+    return refused(ec::bad_request, "a node enlists its own sweeper only");
   }
   if (const auto no = name_taken(card)) {
-    return to_error(*no);
+    return refused(no->code, no->text);
   }
   enlisting_[card.name] = card.run;
   auto promise = self_->make_response_promise<enlisted>();
@@ -89,6 +89,7 @@ void registry_state::take_in(worker_card card, const owner& who, const sweeper_a
   self_->send(links_.membership, atom::enlist_v, std::move(shown),
               caf::actor_cast<caf::actor>(sweeper));
   workers_[who.name] = worker{std::move(card), who, sweeper};
+  count_workers();
   log::info(component, "worker.enlisted", {{"owner", who.name}, {"incarnation", who.incarnation}},
             "a worker is here");
 }
@@ -189,6 +190,7 @@ void registry_state::down(const caf::down_msg& x) {
     }
     const auto who = it->second.who;
     workers_.erase(it);
+    count_workers();
     const auto left = x.reason == caf::exit_reason::user_shutdown;
     const auto waits = !left && policy_.link_grace_ms > 0;
     log::write(left ? log::level::info : log::level::warn, component, "worker.down",
@@ -206,6 +208,16 @@ void registry_state::down(const caf::down_msg& x) {
       void_leases(who);
     }
     return;
+  }
+}
+
+void registry_state::count_workers() {
+  if (links_.meter) {
+    std::uint64_t slots = 0;
+    for (const auto& [key, one] : workers_) {
+      slots += one.card.slots;
+    }
+    links_.meter->workers(workers_.size(), slots);
   }
 }
 

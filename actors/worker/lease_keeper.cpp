@@ -62,6 +62,8 @@ void lease_keeper_state::renew_now() {
 
 void lease_keeper_state::renew() {
   const auto sent = now();
+  // One that is not due yet is renewed because the link is new: it is not late.
+  const auto due = std::min(next_renewal_, sent);
   const auto retry
     = std::chrono::milliseconds{std::max<duration_ms>(setup_.ttl_ms / retry_parts, 1)};
   renewing_ = true;
@@ -70,15 +72,21 @@ void lease_keeper_state::renew() {
                     std::chrono::milliseconds{setup_.renew_interval_ms}, retry);
   self_->request(setup_.registry, deadline_ - sent, atom::renew_v, setup_.held)
     .then(
-      [this, sent](const lease& renewed) {
+      [this, sent, due](const lease& renewed) {
         renewing_ = false;
         ++renewals_;
+        if (setup_.meter) {
+          setup_.meter->renewed(now() - due);
+        }
         setup_.held.expires_at = renewed.expires_at;
         deadline_ = std::max(deadline_, sent + std::chrono::milliseconds{setup_.ttl_ms});
         set_alarm(std::min(next_renewal_, deadline_) - now());
       },
       [this, retry](const caf::error& x) {
         renewing_ = false;
+        if (setup_.meter) {
+          setup_.meter->renewal_failed();
+        }
         const auto why = to_refusal(x);
         if (why.code == ec::lease_superseded) {
           lose(why.text);
@@ -92,6 +100,9 @@ void lease_keeper_state::renew() {
 
 void lease_keeper_state::lose(const std::string& why) {
   lost_ = true;
+  if (setup_.meter) {
+    setup_.meter->lease_lost();
+  }
   log::warn(component, "lease.lost",
             {{"process", setup_.held.id},
              {"row", static_cast<std::uint64_t>(setup_.held.row)},

@@ -1,6 +1,7 @@
 // The lease keeper: renews one lease, and says so when it is lost.
 #pragma once
 
+#include "actors/metrics/worker_instruments.hpp"
 #include "messages/protocol.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -16,6 +17,8 @@ struct keeper_setup {
   process_actor process;
   duration_ms ttl_ms = 0;
   duration_ms renew_interval_ms = 0;
+  /// None: nothing is counted.
+  std::shared_ptr<metrics::worker_instruments> meter;
 };
 
 /// What the LEASE KEEPER does. It judges by its own steady clock: the lease has run out `ttl` after

@@ -17,6 +17,17 @@ constexpr duration_ms complete_pause_ms = 250;
 /// Events on their way to the registry; what a run says beyond that is counted, not kept.
 constexpr std::uint32_t appends_max = 64;
 
+metrics::run_end end_of(outcome_kind kind) {
+  switch (kind) {
+    case outcome_kind::success:
+      return metrics::run_end::success;
+    case outcome_kind::cancelled:
+      return metrics::run_end::cancelled;
+    default:
+      return metrics::run_end::failure;
+  }
+}
+
 } // namespace
 
 process_state_machine::process_state_machine() = default;
@@ -25,7 +36,10 @@ process_state_machine::~process_state_machine() = default;
 void process_state_machine::start(pointer self, process_setup setup) {
   self_ = self;
   setup_ = std::move(setup);
-  self->set_exit_handler([this](const caf::exit_msg& x) { end(x.reason); });
+  self->set_exit_handler([this](const caf::exit_msg& x) {
+    count_end(metrics::run_end::stopped);
+    end(x.reason);
+  });
   try {
     what_ = registration_from_canonical(setup_.row.registration_json);
   } catch (const std::exception& x) {
@@ -79,6 +93,12 @@ void process_state_machine::run() {
               {"fence", static_cast<std::uint64_t>(setup_.row.held.fence)},
               {"owner", setup_.row.held.holder.name}},
              "running");
+  if (const auto& meter = setup_.links.meter) {
+    meter_ = &meter->of(what_.kind);
+    begun_at_ = self_->clock().now();
+    metrics::worker_instruments::run_begins(
+      *meter_, setup_.links.now ? setup_.links.now() - setup_.row.held.claimed_at : 0);
+  }
   if (is_workflow()) {
     run_workflow();
   } else {
@@ -119,7 +139,10 @@ void process_state_machine::run_workflow() {
     set_alarm(timeout_tag, std::max<duration_ms>(x.deadline - setup_.links.now(), 0));
   }
   x.finished = [this](outcome result) { finished(std::move(result)); };
-  x.parked = [this] { end(caf::exit_reason::normal); };
+  x.parked = [this] {
+    count_end(metrics::run_end::parked);
+    end(caf::exit_reason::normal);
+  };
   x.lost = [this] { lost("journal"); };
   x.set_alarm = [this](std::uint32_t tag, duration_ms delay) {
     self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false, tag, delay);
@@ -169,7 +192,14 @@ void process_state_machine::cancel(bool kill) {
   }
 }
 
+void process_state_machine::count_end(metrics::run_end how) {
+  if (auto* const meter = std::exchange(meter_, nullptr)) {
+    metrics::worker_instruments::run_ended(*meter, how, self_->clock().now() - begun_at_);
+  }
+}
+
 void process_state_machine::lost(const std::string&) {
+  count_end(metrics::run_end::lost);
   end(caf::make_error(ec::lease_superseded, std::string{"lease lost"}));
 }
 
@@ -178,6 +208,7 @@ void process_state_machine::release(const std::string& reason) {
     return; // The outcome is on its way.
   }
   phase_ = phase::ended;
+  count_end(metrics::run_end::released);
   run_.reset();
   if (workflow_) {
     workflow_->abandon();
@@ -327,21 +358,26 @@ void process_state_machine::finished(outcome result) {
 void process_state_machine::complete() {
   self_
     ->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
-    .then([this](const completion&) { end(caf::exit_reason::normal); },
-          [this](const caf::error& x) {
-            const auto why = to_refusal(x);
-            if (why.code == ec::lease_superseded || why.code == ec::already_terminal) {
-              end(x);
-              return;
-            }
-            if (why.code == ec::bad_request) {
-              // The outcome itself is not acceptable (too large): the process still ends.
-              result_
-                = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
-            }
-            // The keeper ends this when the lease does.
-            set_alarm(retry_tag, complete_pause_ms);
-          });
+    .then(
+      [this](const completion& x) {
+        count_end(x.status == completion_status::retry_scheduled ? metrics::run_end::retried
+                                                                 : end_of(result_.kind));
+        end(caf::exit_reason::normal);
+      },
+      [this](const caf::error& x) {
+        const auto why = to_refusal(x);
+        if (why.code == ec::lease_superseded || why.code == ec::already_terminal) {
+          count_end(metrics::run_end::lost);
+          end(x);
+          return;
+        }
+        if (why.code == ec::bad_request) {
+          // The outcome itself is not acceptable (too large): the process still ends.
+          result_ = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
+        }
+        // The keeper ends this when the lease does.
+        set_alarm(retry_tag, complete_pause_ms);
+      });
 }
 
 void process_state_machine::end(caf::error reason) {

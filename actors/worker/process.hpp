@@ -61,6 +61,8 @@ private:
   void kill_run();
   void complete();
   void end(caf::error reason);
+  /// Tells the instruments how the run has ended: what is said first counts.
+  void count_end(metrics::run_end how);
   void set_alarm(alarm_tag tag, duration_ms delay);
   [[nodiscard]] running::run_callbacks callbacks();
 
@@ -75,6 +77,9 @@ private:
   outcome result_;
   std::uint32_t appends_in_flight_ = 0;
   std::uint64_t appends_dropped_ = 0;
+  /// Of a run that has begun and was not counted as ended: its instruments.
+  metrics::worker_instruments::kind_set* meter_ = nullptr;
+  caf::actor_clock::time_point begun_at_;
   /// The last status that was not written yet, and whether one is on its way.
   std::string status_;
   bool status_in_flight_ = false;

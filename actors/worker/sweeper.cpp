@@ -28,6 +28,14 @@ void sweeper_state::start(pointer self, worker_links links, worker_policy policy
   policy_ = std::move(policy);
   self->set_down_handler([this](const caf::down_msg& x) { down(x); });
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
+  count();
+}
+
+void sweeper_state::count() const {
+  if (links_.meter) {
+    links_.meter->slots(policy_.slots, busy(), idle_);
+    links_.meter->enlisted(enlisted_, draining_);
+  }
 }
 
 void sweeper_state::enlist() {
@@ -53,6 +61,7 @@ void sweeper_state::taken_in(const enlisted& x) {
   enlisted_ = true;
   refusals_ = 0;
   offered_ = 0;
+  count();
   // After a lost link: what is still ours goes on, the rest is told so by its keeper.
   for (const auto& [number, one] : slots_) {
     self_->send<caf::message_priority::high>(one.keeper, atom::renew_v);
@@ -91,6 +100,7 @@ void sweeper_state::link_lost(const std::string& why) {
   if (policy_.on_enlisted) {
     policy_.on_enlisted(false);
   }
+  count();
 }
 
 void sweeper_state::offer_free() {
@@ -141,9 +151,11 @@ void sweeper_state::run(claimed row) {
   x.keeper = self_->spawn(
     lease_keeper,
     keeper_setup{x.held, number, links_.registry, me, x.process, ttl_ms_,
-                 std::min(policy_.renew_interval_ms, std::max<duration_ms>(ttl_ms_ / 3, 1))});
+                 std::min(policy_.renew_interval_ms, std::max<duration_ms>(ttl_ms_ / 3, 1)),
+                 links_.meter});
   by_process_[x.process.address()] = number;
   slots_.emplace(number, std::move(x));
+  count();
 }
 
 void sweeper_state::cancel(row_id row, fencing_token fence, bool kill) {
@@ -172,6 +184,7 @@ void sweeper_state::down(const caf::down_msg& x) {
   const auto was_idle = freed->second.idle;
   idle_ -= was_idle ? 1 : 0;
   slots_.erase(freed);
+  count();
   forget_alarms(number);
   if (!was_idle) {
     slot_freed();
@@ -196,6 +209,7 @@ void sweeper_state::idle(std::uint64_t number) {
   }
   found->second.idle = true;
   ++idle_;
+  count();
   if (idle_ > policy_.waiting_max || draining_) {
     self_->send(found->second.process, atom::park_v);
   }
@@ -215,6 +229,7 @@ void sweeper_state::resume(std::uint64_t number) {
   }
   idle_ -= x.idle ? 1 : 0;
   x.idle = false;
+  count();
   self_->send(x.process, atom::resume_v);
 }
 
@@ -226,6 +241,7 @@ void sweeper_state::slot_freed() {
       found->second.queued = false;
       found->second.idle = false;
       --idle_;
+      count();
       self_->send(found->second.process, atom::resume_v);
       return;
     }
@@ -287,6 +303,7 @@ caf::result<done> sweeper_state::drain(duration_ms length) {
   }
   draining_ = true;
   released_ = 0;
+  count();
   if (enlisted_) {
     // Grants that left the registry before the withdrawal reach us before its answer, and are
     // given back.
@@ -316,6 +333,7 @@ done sweeper_state::undrain() {
     return {0};
   }
   draining_ = false;
+  count();
   releasing_ = false;
   withdrawn_ = false;
   forget_alarms(own_slot);

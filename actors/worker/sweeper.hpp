@@ -97,6 +97,8 @@ private:
   void offer_free();
   void arm();
   void stop();
+  /// Tells the instruments how things stand.
+  void count() const;
   void release_all(const std::string& reason);
   void finish_drain_if_idle();
 

@@ -1,6 +1,7 @@
 // What a worker's actors need from outside themselves.
 #pragma once
 
+#include "actors/metrics/worker_instruments.hpp"
 #include "actors/running/tool.hpp"
 #include "actors/workflow/engine.hpp"
 #include "actors/workflow/facets.hpp"
@@ -36,6 +37,8 @@ struct worker_links {
   code_runner run_code;
   /// The time that timers are measured by: the registry's.
   std::function<timestamp_ms()> now;
+  /// None: nothing is counted.
+  std::shared_ptr<metrics::worker_instruments> meter;
 };
 
 } // namespace belay::actors

@@ -223,6 +223,22 @@ void warn_of_plain(const std::string& host, const configuration& settings) {
   }
 }
 
+void warn_of_open_metrics(const actors::runtime_options& options) {
+  const auto& x = options.metrics;
+  if (x.is_on && !actors::is_this_machine(x.http.address)) {
+    log::warn("node", "metrics.insecure", {{"address", x.http.address}},
+              "metrics are told to other machines: everybody on the network may read them "
+              "(metrics.insecure)");
+  }
+}
+
+/// Where the metrics are told; empty: nowhere.
+std::string metrics_address(const configuration& settings, const actors::runtime& node) {
+  return node.metrics_port() == 0
+           ? std::string{}
+           : actors::address_text(parse_listen(settings.metrics_listen)->host, node.metrics_port());
+}
+
 exit_code run_node(const common_options& common, const node_options& given) {
   const auto role = role_of(given, common);
   const auto settings = expect(load_node_settings(given, role));
@@ -248,6 +264,7 @@ exit_code run_node(const common_options& common, const node_options& given) {
   const auto works = options.works;
   warn_of_plain(joins ? options.join_host : options.address, settings);
   warn_of_certificate(settings);
+  warn_of_open_metrics(options);
   actors::runtime node{std::move(options)};
   if (!works && common.service.notify) {
     // No worker that could be taken in: it is ready once its registry answers.
@@ -267,16 +284,22 @@ exit_code run_node(const common_options& common, const node_options& given) {
                              return no;
                            },
                            init_log}};
+  const auto metrics = metrics_address(settings, node);
   if (joins) {
     log::info("node", "node.ready",
-              {{"name", settings.node_name}, {"registry", given.join}, {"pid", getpid()}}, "ready");
+              {{"name", settings.node_name},
+               {"registry", given.join},
+               {"metrics", metrics.empty() ? "off" : metrics},
+               {"pid", getpid()}},
+              "ready");
     manager.started("worker '" + settings.node_name + "' of " + given.join);
   } else {
-    write_node_file(directory, {settings.node_address, node.port(), settings.node_tls},
+    write_node_file(directory, {settings.node_address, node.port(), settings.node_tls, metrics},
                     settings.node_name);
     log::info("node", "node.ready",
               {{"address", settings.node_address},
                {"port", node.port()},
+               {"metrics", metrics.empty() ? "off" : metrics},
                {"data", directory.string()},
                {"pid", getpid()}},
               "ready");

@@ -109,6 +109,7 @@ exit_code run(const common_options& common, const run_options& x) {
   auto options = make_runtime_options(settings, directory.path(), shop.tools());
   options.stuck_tools = shop.stuck();
   options.publish = false;
+  options.metrics.is_on = false;
   actors::runtime node{std::move(options)};
   const auto client = node.make_client();
   const auto canceller = node.make_client();
