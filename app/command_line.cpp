@@ -68,6 +68,7 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   add_workflow_commands(app, common, action);
   add_cluster_commands(app, common, action);
   add_look_commands(app, common, action);
+  add_top_command(app, common, action);
   add_timeline_command(app, common, action);
   add_run_command(app, common, action);
   add_tls_commands(app, common, action);

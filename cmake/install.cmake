@@ -20,4 +20,5 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/belayConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_BINARY_DIR}/belayConfig.cmake" "${CMAKE_BINARY_DIR}/belayConfigVersion.cmake"
   cmake/FindCAF.cmake cmake/FindLMDB.cmake cmake/FindUV.cmake
+  cmake/FindNCURSESW.cmake cmake/FindUTF8PROC.cmake
   DESTINATION "${config_dir}")
