@@ -13,7 +13,7 @@ namespace belay::app {
 
 namespace {
 
-constexpr const char* version_text = "belay 0.1.0 (registry protocol 4, store format 3)";
+constexpr const char* version_text = "belay 0.1.0 (registry protocol 5, store format 4)";
 
 exit_code run(const command_action& action) {
   try {
@@ -66,6 +66,7 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools) {
   add_snapshot_command(app, common, action);
   add_store_commands(app, common, action);
   add_workflow_commands(app, common, action);
+  add_queue_commands(app, common, action);
   add_cluster_commands(app, common, action);
   add_look_commands(app, common, action);
   add_top_command(app, common, action);

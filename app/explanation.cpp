@@ -109,6 +109,62 @@ explanation no_worker(const known_facts& x) {
   return result;
 }
 
+/// Names some that run.
+void name_running(explanation& to, const known_facts& x, const char* fact) {
+  std::string by;
+  std::size_t count = 0;
+  for (const auto& one : x.running) {
+    if (count++ < named_max) {
+      by += (by.empty() ? "" : ", ") + one.id + " on " + one.holder.name;
+    }
+  }
+  if (!by.empty()) {
+    to.facts.emplace_back(fact, by + (count > named_max ? ", ..." : ""));
+  }
+}
+
+/// What its queue has against it, if anything.
+std::optional<explanation> explain_queue(const known_facts& x) {
+  if (!x.queue) {
+    return std::nullopt;
+  }
+  const auto& queue = *x.queue;
+  const auto& limits = queue.limits;
+  const auto command = "belay queue limit " + queue.name;
+  if (limits.paused) {
+    return explanation{"queue_paused",
+                       "Its queue '" + queue.name + "' is paused.",
+                       {{"to go on", "belay queue resume " + queue.name}}};
+  }
+  if (limits.concurrency_max != 0 && queue.running >= limits.concurrency_max) {
+    explanation result{"queue_full",
+                       "Its queue '" + queue.name + "' lets "
+                         + std::to_string(limits.concurrency_max) + " run at once, and "
+                         + std::to_string(queue.running) + " do.",
+                       {}};
+    name_running(result, x, "running");
+    result.facts.emplace_back("the bound", command + " --concurrency N");
+    return result;
+  }
+  if (x.process.blocked) {
+    return explanation{"key_full",
+                       "As many of queue '" + queue.name + "' run with the concurrency key '"
+                         + x.process.concurrency_key
+                         + "' as may: " + std::to_string(limits.per_key_max) + ".",
+                       {{"the bound", command + " --per-key N"}}};
+  }
+  if (queue.next_claim_at > x.now) {
+    return explanation{"rate_limited",
+                       "Its queue '" + queue.name + "' is worked off at "
+                         + std::to_string(limits.rate) + " in "
+                         + format_duration(limits.rate_period_ms) + "; the next is claimed at "
+                         + at(queue.next_claim_at, x.now) + ".",
+                       {{"due before it", "up to " + std::to_string(queue.ready)},
+                        {"the bound", command + " --rate N/PERIOD"}}};
+  }
+  return std::nullopt;
+}
+
 explanation explain_ready(const known_facts& x) {
   const auto& p = x.process;
   std::vector<const node_info*> able;
@@ -122,6 +178,9 @@ explanation explain_ready(const known_facts& x) {
     return {"store_full",
             "The registry cannot write: its disk or its store is full, so nothing is claimed.",
             {}};
+  }
+  if (auto queue = explain_queue(x)) {
+    return std::move(*queue);
   }
   if (able.empty() && others.empty()) {
     return no_worker(x);
@@ -148,16 +207,7 @@ explanation explain_ready(const known_facts& x) {
     explanation result{
       "slots_full", "All slots of the workers that offer '" + p.kind + "' are taken.", {}};
     name_workers(result, "workers", able);
-    std::string by;
-    std::size_t count = 0;
-    for (const auto& one : x.running) {
-      if (count++ < named_max) {
-        by += (by.empty() ? "" : ", ") + one.id + " on " + one.holder.name;
-      }
-    }
-    if (!by.empty()) {
-      result.facts.emplace_back("taken by", by + (count > named_max ? ", ..." : ""));
-    }
+    name_running(result, x, "taken by");
     return result;
   }
   explanation result{

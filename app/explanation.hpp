@@ -4,7 +4,9 @@
 #include "messages/event.hpp"
 #include "messages/membership.hpp"
 #include "messages/process_view.hpp"
+#include "messages/queues.hpp"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,12 +25,15 @@ struct known_facts {
   std::vector<event> history;
   /// Those that it waits for, as far as they are there.
   std::vector<process_view> awaited;
-  /// Some that run on the workers, newest first.
+  /// Its queue, if there is anything to say of it.
+  std::optional<queue_view> queue;
+  /// Some that run on the workers (of its queue alone, where that is at its bound), newest first.
   std::vector<process_view> running;
 };
 
 struct explanation {
-  /// Stable, for programs: "finished", "delayed", "store_full", "no_worker", "no_queue",
+  /// Stable, for programs: "finished", "delayed", "store_full", "queue_paused", "queue_full",
+  /// "key_full", "rate_limited", "no_worker", "no_queue",
   /// "draining", "slots_full", "about_to_start", "running", "owner_silent", "waits_for_signal",
   /// "waits_for_timer", "waits_for_process", "waits_for_children", "quarantined" or "external".
   std::string why;

@@ -37,7 +37,17 @@ std::optional<refusal> gather_others(known_facts& x, actors::client& client) {
   query.limit = named_processes;
   if (x.process.state == process_state::ready) {
     query.state = "running";
-    return list_into(x.running, client, query);
+    const auto no = take(client.queues(), [&](queue_list found) {
+      for (auto& one : found.queues) {
+        if (one.name == x.process.queue) {
+          if (one.limits.concurrency_max != 0 && one.running >= one.limits.concurrency_max) {
+            query.queue = one.name;
+          }
+          x.queue = std::move(one);
+        }
+      }
+    });
+    return no ? no : list_into(x.running, client, query);
   }
   if (x.process.waiting.until.kind == wait_kind::closing) {
     query.parent = id;

@@ -107,6 +107,11 @@ nlohmann::json view_json(const process_view& x, timestamp_ms now) {
   given("label", x.label);
   given("definition", x.definition);
   given("wake", x.wake_session);
+  given("concurrency_key", x.concurrency_key);
+  given("traceparent", x.traceparent);
+  if (x.blocked) {
+    result["blocked"] = true;
+  }
   if (!x.observers.empty()) {
     result["observers"] = x.observers;
   }

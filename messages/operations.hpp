@@ -7,6 +7,7 @@
 #include "messages/lease.hpp"
 #include "messages/outcome.hpp"
 #include "messages/process_view.hpp"
+#include "messages/queues.hpp"
 #include "messages/registration.hpp"
 #include "messages/sessions.hpp"
 #include "messages/upkeep.hpp"
@@ -153,13 +154,12 @@ struct recover_request {
   duration_ms ttl = 0;
 };
 
-using operation
-  = std::variant<register_request, claim_request, renew_request, release_request, append_request,
-                 complete_request, cancel_request, enlist_request, void_request, expire_request,
-                 recover_request, park_request, observe_request, transfer_request,
-                 forget_session_request, retarget_request, take_wakes_request, settle_wake_request,
-                 external_ref_request, settle_request, abandon_request, requeue_request,
-                 again_request, prune_request, compact_request, journal_request, grant_request>;
+using operation = std::variant<
+  register_request, claim_request, renew_request, release_request, append_request, complete_request,
+  cancel_request, enlist_request, void_request, expire_request, recover_request, park_request,
+  observe_request, transfer_request, forget_session_request, retarget_request, take_wakes_request,
+  settle_wake_request, external_ref_request, settle_request, abandon_request, requeue_request,
+  again_request, prune_request, compact_request, journal_request, grant_request, queue_request>;
 
 // -- answers ----------------------------------------------------------------------------------
 
@@ -203,6 +203,11 @@ struct claimed {
   bool journaled = false;
   /// When the process was first claimed.
   timestamp_ms started_at = 0;
+  /// When it was registered, and when it became due: what it waited for since then is a claim.
+  timestamp_ms created_at = 0;
+  timestamp_ms due_at = 0;
+  /// The trace context that it was registered in; empty when there was none.
+  std::string traceparent;
 };
 
 template <class Inspector>
@@ -213,7 +218,8 @@ typename Inspector::result_type inspect(Inspector& f, claimed& x) {
                             field("interruptions", x.interruptions),
                             field("cancel_requested", x.cancel_requested), field("woken", x.woken),
                             field("failures", x.failures), field("journaled", x.journaled),
-                            field("started_at", x.started_at));
+                            field("started_at", x.started_at), field("created_at", x.created_at),
+                            field("due_at", x.due_at), field("traceparent", x.traceparent));
 }
 
 struct claimed_list {
@@ -231,12 +237,16 @@ struct grant_list {
   std::vector<claimed_list> each;
   /// Their places in the turn afterwards: a row moves a worker on by the inverse of its slots.
   std::vector<std::uint64_t> turns;
+  /// When the rate of a queue lets the next row be claimed that somebody here has room for; 0 when
+  /// no rate holds one back.
+  timestamp_ms again_at = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, grant_list& x) {
   return inspection::object(f, "grant_list", inspection::field("each", x.each),
-                            inspection::field("turns", x.turns));
+                            inspection::field("turns", x.turns),
+                            inspection::field("again_at", x.again_at));
 }
 
 /// What became of a `complete_request`. Sent: append, never reorder.
@@ -298,9 +308,10 @@ typename Inspector::result_type inspect(Inspector& f, done& x) {
   return inspection::object(f, "done", inspection::field("count", x.count));
 }
 
-using answer = std::variant<refusal, registered_list, claimed_list, lease, event, completion,
-                            cancel_receipt, owner, done, park_receipt, session_report, wake_list,
-                            abandon_receipt, prune_report, journal_receipt, grant_list>;
+using answer
+  = std::variant<refusal, registered_list, claimed_list, lease, event, completion, cancel_receipt,
+                 owner, done, park_receipt, session_report, wake_list, abandon_receipt,
+                 prune_report, journal_receipt, grant_list, queue_settings>;
 
 /// How a process ended, as a waiter is told.
 struct outcome_view {

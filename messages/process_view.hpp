@@ -83,6 +83,11 @@ struct process_view {
   /// `started_at`.
   owner first_owner;
   fencing_token first_fence{};
+  /// Due, but held back while others with its concurrency key run.
+  bool blocked = false;
+  /// Filled by `get` only; empty when there is none.
+  std::string concurrency_key;
+  std::string traceparent;
   /// Filled by `get` only: the session that it wakes, and, as JSON text or empty, the external
   /// reference and the abandon request.
   std::string wake_session;
@@ -119,7 +124,9 @@ typename Inspector::result_type inspect(Inspector& f, process_view& x) {
     field("abandon", x.abandon), field("observers", x.observers),
     field("registration", x.registration_json), field("registration_hash", x.registration_hash),
     field("outcome", x.outcome_json), field("status", x.status_json),
-    field("journal_entries", x.journal_entries), field("attachments", x.attachments));
+    field("journal_entries", x.journal_entries), field("attachments", x.attachments),
+    field("blocked", x.blocked), field("concurrency_key", x.concurrency_key),
+    field("traceparent", x.traceparent));
 }
 
 /// Returns the word a user sees and filters by: "ready", "delayed", "running", "waiting",

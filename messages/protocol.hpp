@@ -15,7 +15,7 @@
 namespace belay {
 
 /// What two programs must agree on to talk at all; compared in `hello`.
-inline constexpr std::uint32_t protocol_version = 4;
+inline constexpr std::uint32_t protocol_version = 5;
 
 /// Part of every interface: the actor's state as JSON text, see inspect_json.hpp.
 using observed_actor = caf::typed_actor<caf::replies_to<atom::snapshot>::with<std::string>>;
@@ -145,6 +145,8 @@ using registry_actor = caf::typed_actor<
   // Settles a wake. Refuses with `lease_superseded` (another receiver has it), `wrong_state`,
   // `bad_request`.
   caf::replies_to<atom::settle, settle_wake_request>::with<done>,
+  // Pauses a queue, resumes it, bounds it. Refuses with `bad_request`.
+  caf::replies_to<atom::queue, queue_request>::with<queue_settings>,
   // Deletes finished processes, a bounded number in one message. Refuses with `bad_request`.
   caf::replies_to<atom::prune, prune_request>::with<prune_report>,
   // Forgets old tombstones. Refuses with `bad_request`.
@@ -200,6 +202,8 @@ using reader_actor = caf::typed_actor<
   // A full scan of the live store: every checksum, index and invariant. Takes its time; one reader
   // is busy with it.
   caf::replies_to<atom::check>::with<check_report>,
+  // What stands in each queue, and how it is worked off.
+  caf::replies_to<atom::queues>::with<queue_list>,
   // How many processes there are in each state.
   caf::replies_to<atom::count>::with<process_counts>>::extend_with<observed_actor>;
 

@@ -4,12 +4,10 @@
 #include "messages/names.hpp"
 #include "messages/schema.hpp"
 #include "messages/selector.hpp"
-#include "messages/time.hpp"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 namespace belay {
 
@@ -257,12 +255,18 @@ std::optional<refusal> check_provenance(const registration& x, const registratio
     }
   }
   for (const auto& [field, text] :
-       {std::pair{"label", &x.label}, std::pair{"definition", &x.definition}}) {
+       {std::pair{"label", &x.label}, std::pair{"definition", &x.definition},
+        std::pair{"concurrency_key", &x.concurrency_key}}) {
     if (text->size() > limits.label_bytes_max || !is_plain_text(*text)) {
       return bad(field, shortened(*text),
                  "at most " + std::to_string(limits.label_bytes_max)
                    + " bytes of UTF-8 without control characters");
     }
+  }
+  if (!x.traceparent.empty() && !is_traceparent(x.traceparent)) {
+    return bad("traceparent", shortened(x.traceparent),
+               "a W3C trace context such as "
+               "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   }
   if (x.attempts_max > attempts_bound) {
     return out_of_range("attempts_max", x.attempts_max, 0, attempts_bound, "a whole number");
@@ -343,11 +347,38 @@ std::optional<refusal> validate_process_id(std::string_view id, const registrati
   return std::nullopt;
 }
 
+std::optional<refusal>
+validate_queue_name(const std::string& name, const registration_limits& limits) {
+  return check_name("queue", name, limits.name_bytes_max);
+}
+
+bool is_traceparent(std::string_view text) {
+  // Version 00 has exactly these places (W3C Trace Context, section 3.2.2).
+  constexpr std::size_t length = 55;
+  constexpr std::size_t trace_at = 3;
+  constexpr std::size_t trace_digits = 32;
+  constexpr std::size_t span_at = 36;
+  constexpr std::size_t span_digits = 16;
+  if (text.size() != length || text.substr(0, trace_at) != "00-" || text[span_at - 1] != '-'
+      || text[span_at + span_digits] != '-') {
+    return false;
+  }
+  for (std::size_t i = trace_at; i < length; ++i) {
+    const auto dash = i == span_at - 1 || i == span_at + span_digits;
+    const auto digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    if (!dash && !digit) {
+      return false;
+    }
+  }
+  return text.substr(trace_at, trace_digits).find_first_not_of('0') != std::string_view::npos
+         && text.substr(span_at, span_digits).find_first_not_of('0') != std::string_view::npos;
+}
+
 std::optional<refusal> validate(const registration& x, const registration_limits& limits) {
   if (auto no = validate_process_id(x.id, limits)) {
     return no;
   }
-  if (auto no = check_name("queue", x.queue, limits.name_bytes_max)) {
+  if (auto no = validate_queue_name(x.queue, limits)) {
     return no;
   }
   if (recovery_rule_from(to_string(x.rule)) != x.rule) {
@@ -379,89 +410,6 @@ std::optional<refusal> validate(const registration& x, const registration_limits
     return no;
   }
   return check_input(x, limits);
-}
-
-namespace {
-
-/// What was said beyond the defaults; what was not said leaves no trace in the hash.
-void add_optional(const registration& x, nlohmann::json& text) {
-  const auto given = [&text](const char* key, const std::string& value) {
-    if (!value.empty()) {
-      text[key] = value;
-    }
-  };
-  if (x.due_at != 0) {
-    text["due"] = format_time(x.due_at);
-  }
-  if (x.attempts_max != 0) {
-    text["attempts_max"] = x.attempts_max;
-  }
-  for (const auto& one : x.event_types) {
-    nlohmann::json declared{{"type", one.name}};
-    if (one.schema != "true") {
-      declared["schema"] = nlohmann::json::parse(one.schema);
-    }
-    if (!one.wake.empty()) {
-      declared["wake"] = nlohmann::json::parse(one.wake);
-    }
-    text["events"].push_back(std::move(declared));
-  }
-  if (!x.parent.empty()) {
-    text["parent"] = {{"id", x.parent}, {"close", to_string(x.close)}};
-  }
-  if (!x.observers.empty()) {
-    text["observers"] = x.observers;
-  }
-  if (x.originator != "host" || !x.caused_by.empty()) {
-    text["origin"]["by"] = x.originator;
-    if (!x.caused_by.empty()) {
-      text["origin"]["cause"] = nlohmann::json::parse(x.caused_by);
-    }
-  }
-  given("wake", x.wake_session);
-  given("label", x.label);
-  given("definition", x.definition);
-}
-
-} // namespace
-
-nlohmann::json to_json_value(const registration& x) {
-  // Member by member: a list in braces is built of copies, and each registering comes through here.
-  auto text = nlohmann::json::object();
-  text["id"] = x.id;
-  text["input"] = nlohmann::json::parse(x.input);
-  text["queue"] = x.queue;
-  text["priority"] = x.priority;
-  text["timeout_ms"] = x.timeout_ms;
-  text["rule"] = to_string(x.rule);
-  text["labels"] = x.labels;
-  auto& retry = text["retry"];
-  retry["attempts"] = x.retry.attempts;
-  retry["backoff_ms"] = x.retry.backoff_ms;
-  retry["backoff_max_ms"] = x.retry.backoff_max_ms;
-  if (x.retry.factor_permille % 1'000 == 0) {
-    retry["factor"] = x.retry.factor_permille / 1'000;
-  } else {
-    retry["factor"] = x.retry.factor_permille / 1'000.0;
-  }
-  add_optional(x, text);
-  return text;
-}
-
-std::string canonical_text(const registration& x) {
-  return to_json_value(x).dump();
-}
-
-registration registration_from_canonical(std::string_view text) {
-  const auto parsed = nlohmann::json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) {
-    throw std::invalid_argument{"a stored registration is not JSON"};
-  }
-  auto result = parse_registration(parsed, std::nullopt);
-  if (!result) {
-    throw std::invalid_argument{"a stored registration is damaged: " + result.why().text};
-  }
-  return std::move(*result);
 }
 
 bool is_plain_text(std::string_view text) {

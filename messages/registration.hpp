@@ -118,6 +118,12 @@ struct registration {
   std::string label;
   /// The identity of the definition it runs, for list filters. Empty means none.
   std::string definition;
+  /// Of those with the same key in its queue, no more than the queue's `per_key_max` run at once.
+  /// Empty means that it is not counted.
+  std::string concurrency_key;
+  /// The W3C trace context (`traceparent`) that it was registered in; empty means none. No part of
+  /// the registration's hash: the same request made again in another trace is the same.
+  std::string traceparent;
 
   friend bool operator==(const registration&, const registration&) = default;
 };
@@ -133,7 +139,8 @@ typename Inspector::result_type inspect(Inspector& f, registration& x) {
     field("events", x.event_types), field("parent", x.parent), field("close", x.close),
     field("wake_session", x.wake_session), field("observers", x.observers),
     field("originator", x.originator), field("caused_by", x.caused_by), field("label", x.label),
-    field("definition", x.definition));
+    field("definition", x.definition), field("concurrency_key", x.concurrency_key),
+    field("traceparent", x.traceparent));
 }
 
 /// Bounds on one registration.
@@ -168,7 +175,8 @@ parse_registration(const nlohmann::json& text, std::optional<recovery_rule> defa
 [[nodiscard]] std::optional<refusal>
 validate(const registration& x, const registration_limits& limits = {});
 
-/// Renders a registration as the JSON a user writes, every field present (`due` only when set).
+/// Renders a registration as the JSON a user writes, every field present (`due` only when set);
+/// without the trace context, which is no part of what is asked for.
 [[nodiscard]] nlohmann::json to_json_value(const registration& x);
 
 /// Returns the kind of a workflow: who offers it can run it. As in "thumbnail_album@2".
@@ -197,6 +205,14 @@ check_event_name(const std::string& field, const std::string& name);
 [[nodiscard]] std::optional<refusal>
 validate_session(const std::string& field, std::string_view session,
                  const registration_limits& limits = {});
+
+/// Checks the name of a queue. Returns nothing when it is acceptable.
+[[nodiscard]] std::optional<refusal>
+validate_queue_name(const std::string& name, const registration_limits& limits = {});
+
+/// Whether text is a W3C trace context of version 00: "00-" trace id "-" span id "-" flags, in
+/// lower-case hex, neither id all zeros.
+[[nodiscard]] bool is_traceparent(std::string_view text);
 
 /// Checks one process id. Returns nothing when it is acceptable.
 [[nodiscard]] std::optional<refusal>

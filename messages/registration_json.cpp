@@ -285,7 +285,7 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
     only_keys(text, "",
               {"id", "input", "queue", "priority", "due", "timeout_ms", "retry", "rule", "labels",
                "attempts_max", "events", "parent", "wake", "observers", "origin", "label",
-               "definition"});
+               "definition", "concurrency_key", "traceparent"});
     registration x;
     read_text(text, "id", "id", x.id);
     read_text(text, "queue", "queue", x.queue);
@@ -304,6 +304,8 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
     read_origin(text, x);
     read_text(text, "label", "label", x.label);
     read_text(text, "definition", "definition", x.definition);
+    read_text(text, "concurrency_key", "concurrency_key", x.concurrency_key);
+    read_text(text, "traceparent", "traceparent", x.traceparent);
     auto named = x;
     if (named.id.empty() && !text.contains("id")) {
       named.id = "x"; // The caller makes an id; everything else is checked here.

@@ -55,6 +55,7 @@ void batch::finish() {
     const auto before = stored ? decode_number(*stored, "counter") : 0;
     txn_.put(tables_.counter, encoded, encode_number(before + static_cast<std::uint64_t>(delta)));
   }
+  write_queues();
   for (const auto* number :
        {&next_row_, &next_name_, &next_change_, &next_wake_, &open_wakes_, &fence_floor_}) {
     if (number->value != number->first) {
@@ -74,6 +75,10 @@ batch_result batch::take(std::vector<answer> answers) {
 
 void batch::count(const counter_key& key, std::int64_t delta) {
   counters_[key] += delta;
+  const auto queue = queues_.find(key.queue);
+  if (queue != queues_.end() && key.state == static_cast<std::uint8_t>(process_state::running)) {
+    queue->second.running += static_cast<std::uint64_t>(delta);
+  }
 }
 
 batch::row_state batch::load(row_id row) const {
@@ -92,6 +97,7 @@ checked<batch::row_state> batch::load(std::string_view id) const {
 
 void batch::save(row_state& x) {
   const auto after = counter_of(x.head);
+  const auto before = x.before;
   if (x.before != after) {
     if (x.before) {
       count(*x.before, -1);
@@ -108,6 +114,9 @@ void batch::save(row_state& x) {
     txn_.put(tables_.change, row_key(row_id{x.head.change}), encode(change_record{x.row, {}}));
   }
   txn_.put(tables_.head, row_key(x.row), encode(x.head));
+  if (before != after) {
+    queue_follows(x, before);
+  }
 }
 
 event_seq
@@ -170,8 +179,12 @@ void batch::make_ready(row_state& x) {
   ready_changed_ = true;
 }
 
-void batch::leave_ready(const row_state& x) {
-  if (x.head.state == process_state::ready) {
+void batch::leave_ready(row_state& x) {
+  if (x.head.blocked) {
+    txn_.erase(tables_.blocked,
+               blocked_key(read_.detail(x.row).concurrency_key, place_of(x.head, x.row)));
+    x.head.blocked = false;
+  } else if (x.head.state == process_state::ready) {
     txn_.erase(tables_.ready, encode(place_of(x.head, x.row)));
   }
 }

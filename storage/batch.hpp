@@ -44,8 +44,8 @@ public:
   }
 
 private:
-  // One for each operation; batch_register, _claim, _end, _events, _wait, _sessions, _wakes,
-  // _upkeep, _prune, _journal.
+  // One for each operation; batch_register, _claim, _leases, _end, _events, _wait, _sessions,
+  // _wakes, _upkeep, _prune, _journal, _queues.
   answer run(const register_request& x);
   answer run(const claim_request& x);
   answer run(const grant_request& x);
@@ -73,6 +73,7 @@ private:
   answer run(const prune_request& x);
   answer run(const compact_request& x);
   answer run(const journal_request& x);
+  answer run(const queue_request& x);
 
   /// A row about to be changed, and how it was counted before.
   struct row_state {
@@ -95,6 +96,9 @@ private:
   registered insert(const registration& x);
   struct taker;
   grant_list grant(const grant_request& x);
+  /// Hands rows out in their order until nobody can take another one, or a row has come back from
+  /// `blocked`.
+  void hand_out(duration_ms ttl, std::vector<taker>& takers);
   /// Whether a later incarnation of the owner has been here.
   [[nodiscard]] std::optional<refusal> superseded(const owner& x) const;
   [[nodiscard]] bool claim_one(const owner& holder, name_id owner, duration_ms ttl,
@@ -104,7 +108,7 @@ private:
   lose_all(const std::function<bool(const lease_record&)>& which, const std::string& reason);
   void quarantine(row_state& x, const std::string& why);
   void make_ready(row_state& x);
-  void leave_ready(const row_state& x);
+  void leave_ready(row_state& x);
   void drop_lease(row_id row, const lease_record& held);
   std::uint64_t expire_leases(std::uint32_t max);
   void expire_timers(std::uint32_t max);
@@ -202,6 +206,35 @@ private:
   void drop_journal(row_state& x);
   void drop_entries(row_id row);
 
+  // -- queues ----------------------------------------------------------------------------------
+  /// What a batch knows of a queue.
+  struct queue_state {
+    queue_record record;
+    /// How many of it run; kept only where their number is bounded.
+    std::uint64_t running = 0;
+    bool changed = false;
+  };
+
+  [[nodiscard]] queue_state& queue_of(name_id queue);
+  [[nodiscard]] std::uint64_t count_running(name_id queue) const;
+  /// What follows for its queue when a row has come to another state.
+  void queue_follows(const row_state& x, const std::optional<counter_key>& before);
+  /// Whether a queue lets anything be claimed, its rate aside.
+  [[nodiscard]] static bool lets_claim(const queue_state& x);
+  /// From when on, in microseconds, its rate lets a row be claimed; 0 means now.
+  [[nodiscard]] std::int64_t rate_opens_at(const queue_state& x) const;
+  void charge(queue_state& x);
+  /// Puts a row aside if as many run with its key as may. Returns whether it did.
+  [[nodiscard]] bool block(const queue_state& queue, const ready_place& place);
+  /// Lets rows of one key go, as many of each kind as may run now.
+  void unblock(const std::string& key, std::uint32_t per_key_max);
+  void unblock_one(std::string_view key);
+  /// Lets up to so many rows of a queue go, whatever their key. Returns whether those were all.
+  bool unblock_all(name_id queue, std::size_t max);
+  /// Goes on with queues whose bounds were changed.
+  void recheck_queues();
+  void write_queues();
+
   // -- sessions and wakes ----------------------------------------------------------------------
   bool add_observer(row_state& x, const std::string& session);
   bool remove_observer(row_state& x, const std::string& session);
@@ -248,6 +281,11 @@ private:
   timestamp_ms stored_time_;
   std::optional<bool> nearly_full_;
   std::map<counter_key, std::int64_t> counters_;
+  std::map<name_id, queue_state> queues_;
+  /// Outcomes `failure` of this batch, by queue.
+  std::map<name_id, std::uint64_t> failed_;
+  /// Whether a row has come back from `blocked`.
+  bool unblocked_ = false;
   std::set<row_id> changed_;
   /// Rows whose wakes have moved: told to watchers, no change of the process.
   std::set<row_id> touched_;

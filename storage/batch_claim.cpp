@@ -1,5 +1,4 @@
-// Claiming and what keeps or loses a lease: claim, grant, renew, release, enlist, void, expire,
-// recover.
+// Claiming: who is handed which row.
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
 
@@ -55,6 +54,10 @@ private:
   std::optional<ready_place> place_;
 };
 
+/// Rows that one transaction puts aside because of their concurrency key: about a tenth of a second
+/// of it.
+constexpr std::size_t blocked_max = 10'000;
+
 /// How far a row moves a worker with one slot on in the turn; one with eight moves an eighth of it.
 constexpr std::uint64_t turn_length = 1U << 24U;
 
@@ -85,6 +88,12 @@ struct batch::taker {
   }
   [[nodiscard]] std::uint64_t& turn() const {
     return out.turns[index];
+  }
+  /// Has the answer say when the next row may be claimed.
+  void note(std::int64_t opens_at_us) const {
+    constexpr std::int64_t us_per_ms = 1'000;
+    const auto at = (opens_at_us + us_per_ms - 1) / us_per_ms;
+    out.again_at = out.again_at == 0 ? at : std::min(out.again_at, at);
   }
 };
 
@@ -133,15 +142,28 @@ grant_list batch::grant(const grant_request& x) {
                         ids(name_kind::queue, who.queues), std::nullopt});
     }
   }
+  if (takers.empty()) {
+    return result;
+  }
+  recheck_queues();
+  do {
+    unblocked_ = false;
+    hand_out(x.ttl, takers);
+  } while (unblocked_);
+  return result;
+}
+
+void batch::hand_out(duration_ms ttl, std::vector<taker>& takers) {
   // Hop over the groups that have rows: kinds nobody here can run cost one seek each, not a scan.
   struct group {
+    name_id queue;
     due_rows rows;
     std::vector<taker*> takers;
   };
   std::vector<std::unique_ptr<group>> groups;
   {
     cursor all{txn_, tables_.ready};
-    auto found = !takers.empty() && all.first();
+    auto found = all.first();
     while (found) {
       const auto here = decode_ready(all.key());
       std::vector<taker*> who;
@@ -150,9 +172,10 @@ grant_list batch::grant(const grant_request& x) {
           who.push_back(&one);
         }
       }
-      if (!who.empty()) {
-        groups.emplace_back(new group{
-          due_rows{txn_, tables_.ready, here.queue, here.kind, context_.now}, std::move(who)});
+      if (!who.empty() && lets_claim(queue_of(here.queue))) {
+        groups.emplace_back(
+          new group{here.queue, due_rows{txn_, tables_.ready, here.queue, here.kind, context_.now},
+                    std::move(who)});
       }
       found = all.seek(encode(ready_place{here.queue, here.kind + 1, 0x7FFFFFFF, 0, row_id{0}}));
     }
@@ -166,6 +189,7 @@ grant_list batch::grant(const grant_request& x) {
       order.push(one.get());
     }
   }
+  std::size_t blocked = 0;
   while (!order.empty()) {
     auto* from = order.top();
     order.pop();
@@ -175,23 +199,37 @@ grant_list batch::grant(const grant_request& x) {
         next = one;
       }
     }
-    if (next == nullptr) {
-      continue; // Nobody has room for this group any more.
+    auto& queue = queue_of(from->queue);
+    if (next == nullptr || !lets_claim(queue)) {
+      continue; // Nobody has room for this group any more, or it is at its bound.
     }
-    if (!next->holder) {
-      next->holder = intern(name_kind::owner, next->who.holder.name);
-    }
-    claimed row;
-    if (claim_one(next->who.holder, *next->holder, x.ttl, *from->rows.place(), row)) {
-      result.each[next->index].items.push_back(std::move(row));
-      next->turn() += turn_length / std::max<std::uint32_t>(next->who.slots, 1);
+    if (block(queue, *from->rows.place())) {
+      if (++blocked == blocked_max) {
+        ready_changed_ = true; // The rest in the next batch.
+        return;
+      }
+    } else if (const auto opens_at = rate_opens_at(queue); opens_at != 0) {
+      next->note(opens_at);
+      continue;
+    } else {
+      if (!next->holder) {
+        next->holder = intern(name_kind::owner, next->who.holder.name);
+      }
+      claimed row;
+      if (claim_one(next->who.holder, *next->holder, ttl, *from->rows.place(), row)) {
+        next->out.each[next->index].items.push_back(std::move(row));
+        next->turn() += turn_length / std::max<std::uint32_t>(next->who.slots, 1);
+        charge(queue);
+      }
+      if (unblocked_) {
+        return; // A row came back to where nobody here looks any more: begin anew.
+      }
     }
     from->rows.advance();
     if (from->rows.place()) {
       order.push(from);
     }
   }
-  return result;
 }
 
 bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const ready_place& place,
@@ -246,6 +284,11 @@ bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const
   out.failures = head.failures;
   out.journaled = head.journaled;
   out.started_at = head.started_at;
+  out.created_at = head.created_at;
+  out.due_at = head.due_at;
+  if (head.detailed) {
+    out.traceparent = read_.detail(place.row).traceparent;
+  }
   txn_.erase(tables_.ready, encode(place));
   txn_.put(tables_.lease, row_key(place.row), encode(granted));
   txn_.put(tables_.expiry, time_key(granted.expires_at, place.row), {});
@@ -256,200 +299,6 @@ bool batch::claim_one(const owner& holder, name_id owner, duration_ms ttl, const
               + ",\"owner\":" + json_quote(holder.name) + (resumed ? ",\"resumed\":true}" : "}"));
   save(state);
   return true;
-}
-
-answer batch::run(const renew_request& x) {
-  if (auto held = held_row(x.held); !held) {
-    return held.why();
-  }
-  auto stored = *read_.lease(x.held.row);
-  stored.expires_at = std::max(stored.expires_at, context_.now + x.ttl);
-  txn_.put(tables_.lease, row_key(x.held.row), encode(stored));
-  auto renewed = x.held;
-  renewed.expires_at = stored.expires_at;
-  return renewed;
-}
-
-answer batch::run(const release_request& x) {
-  auto held = held_row(x.held);
-  if (!held) {
-    return done{0};
-  }
-  auto& head = held->head;
-  drop_lease(held->row, *read_.lease(held->row));
-  add_event(*held, event_types::released,
-            "{\"reason\":" + json_quote(x.reason) + (x.started ? "}" : ",\"started\":false}"));
-  if (!x.started) {
-    --head.attempt;
-    if (head.first_fence == head.fence) {
-      head.started_at = 0;
-      head.first_owner = 0;
-      head.first_incarnation = 0;
-      head.first_fence = {};
-    }
-  }
-  switch (rules::after_release(head, x.started)) {
-    case rules::after_loss::cancelled:
-      end(*held, make_cancelled("cancelled while its worker gave it back"), head.fence);
-      break;
-    case rules::after_loss::abandoned:
-      end(*held,
-          head.abandon_requested
-            ? abandoned_by(*held, "reconciled_request", "abandoned by request")
-            : abandoned_by(*held, "owner_drain", "its owner gave it back; nobody else may run it"),
-          head.fence);
-      break;
-    default:
-      make_ready(*held);
-  }
-  save(*held);
-  return done{1};
-}
-
-void batch::quarantine(row_state& x, const std::string& why) {
-  x.head.state = process_state::quarantined;
-  add_event(x, event_types::quarantined,
-            "{\"interruptions\":" + std::to_string(x.head.interruptions)
-              + (why.empty() ? "}" : ",\"reason\":" + json_quote(why) + "}"));
-}
-
-void batch::lose(row_id row, const lease_record& held, const std::string& reason) {
-  auto state = load(row);
-  auto& head = state.head;
-  drop_lease(row, held);
-  ++head.interruptions;
-  add_event(state, event_types::interrupted,
-            "{\"attempt\":" + std::to_string(head.attempt)
-              + ",\"incarnation\":" + std::to_string(held.incarnation) + ",\"owner\":"
-              + json_quote(read_.name(held.owner)) + ",\"reason\":" + json_quote(reason) + "}");
-  switch (rules::after_interruption(head, shared_.opts.interruptions_max)) {
-    case rules::after_loss::ready:
-      make_ready(state);
-      break;
-    case rules::after_loss::quarantined:
-      quarantine(state, {});
-      break;
-    case rules::after_loss::abandoned:
-      end(state, abandoned_by(state, "reconciled_request", "abandoned by request"), head.fence);
-      break;
-    case rules::after_loss::cancelled:
-      end(state, make_cancelled("cancelled; its worker was lost"), head.fence);
-      break;
-  }
-  save(state);
-}
-
-std::uint64_t
-batch::lose_all(const std::function<bool(const lease_record&)>& which, const std::string& reason) {
-  std::vector<std::pair<row_id, lease_record>> lost;
-  {
-    cursor all{txn_, tables_.lease};
-    for (auto found = all.first(); found; found = all.next()) {
-      const auto held = decode_lease(all.value());
-      if (which(held)) {
-        lost.emplace_back(row_of(all.key()), held);
-      }
-    }
-  }
-  for (const auto& [row, held] : lost) {
-    lose(row, held, reason);
-  }
-  return lost.size();
-}
-
-answer batch::run(const enlist_request& x) {
-  constexpr std::size_t owner_bytes_max = 128;
-  if (x.name.empty() || x.name.size() > owner_bytes_max) {
-    return refusal{ec::bad_request, "owner: " + json_quote(x.name.substr(0, 80))
-                                      + " is not acceptable, expected 1 to 128 bytes"};
-  }
-  if (x.incarnation != 0) {
-    const auto known = read_.find_name(name_kind::owner, x.name);
-    const auto last = known ? txn_.get(tables_.owner, row_key(row_id{*known})) : std::nullopt;
-    if (last && decode_number(*last, "owner") == x.incarnation) {
-      return owner{x.name, x.incarnation};
-    }
-    return refusal{ec::lease_superseded, "incarnation " + std::to_string(x.incarnation)
-                                           + " of the owner '" + x.name + "' is not the last one"};
-  }
-  const auto id = intern(name_kind::owner, x.name);
-  const auto stored = txn_.get(tables_.owner, row_key(row_id{id}));
-  const auto incarnation = (stored ? decode_number(*stored, "owner") : 0) + 1;
-  txn_.put(tables_.owner, row_key(row_id{id}), encode_number(incarnation));
-  lose_all([id](const lease_record& held) { return held.owner == id; }, "owner started anew");
-  return owner{x.name, incarnation};
-}
-
-answer batch::run(const void_request& x) {
-  const auto id = read_.find_name(name_kind::owner, x.holder.name);
-  if (!id) {
-    return done{0};
-  }
-  const auto incarnation = x.holder.incarnation;
-  return done{lose_all(
-    [&id, incarnation](const lease_record& held) {
-      return held.owner == *id && held.incarnation <= incarnation;
-    },
-    x.reason)};
-}
-
-answer batch::run(const expire_request& x) {
-  expire_timers(x.max);
-  return done{expire_leases(x.max)};
-}
-
-std::uint64_t batch::expire_leases(std::uint32_t max) {
-  std::vector<std::pair<row_id, lease_record>> lost;
-  std::vector<std::pair<row_id, lease_record>> renewed;
-  {
-    cursor index{txn_, tables_.expiry};
-    for (auto found = index.first(); found && lost.size() + renewed.size() < max;
-         found = index.next()) {
-      byte_reader key{index.key()};
-      if (key.i64() > context_.now) {
-        break;
-      }
-      const auto row = row_id{key.u64()};
-      const auto held = read_.lease(row);
-      if (!held) {
-        throw error{error_kind::fault, "the expiry index names row "
-                                         + std::to_string(static_cast<std::uint64_t>(row))
-                                         + ", which nobody holds"};
-      }
-      (held->expires_at <= context_.now ? lost : renewed).emplace_back(row, *held);
-    }
-  }
-  for (auto& [row, held] : renewed) {
-    txn_.erase(tables_.expiry, time_key(held.indexed_at, row));
-    held.indexed_at = held.expires_at;
-    txn_.put(tables_.expiry, time_key(held.indexed_at, row), {});
-    txn_.put(tables_.lease, row_key(row), encode(held));
-  }
-  for (const auto& [row, held] : lost) {
-    lose(row, held, "lease expired");
-  }
-  return lost.size();
-}
-
-answer batch::run(const recover_request& x) {
-  const auto local = read_.find_name(name_kind::owner, x.local);
-  const auto lost
-    = lose_all([&local](const lease_record& held) { return held.owner == local; }, "node was lost");
-  std::vector<std::pair<row_id, lease_record>> others;
-  {
-    cursor all{txn_, tables_.lease};
-    for (auto found = all.first(); found; found = all.next()) {
-      others.emplace_back(row_of(all.key()), decode_lease(all.value()));
-    }
-  }
-  for (auto& [row, held] : others) {
-    txn_.erase(tables_.expiry, time_key(held.indexed_at, row));
-    held.expires_at = context_.now + x.ttl;
-    held.indexed_at = held.expires_at;
-    txn_.put(tables_.lease, row_key(row), encode(held));
-    txn_.put(tables_.expiry, time_key(held.expires_at, row), {});
-  }
-  return done{lost};
 }
 
 } // namespace belay::storage

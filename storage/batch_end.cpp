@@ -51,6 +51,7 @@ void batch::record_outcome(row_state& x, const outcome_record& ended, const nloh
   x.head.ended = ended.kind;
   x.head.finished_at = context_.now;
   x.head.resumed = false;
+  failed_[x.head.queue] += ended.kind == outcome_kind::failure ? 1 : 0;
   add_event(x, rules::terminal_event(ended.kind), json_text(facts));
   txn_.put(tables_.outcome, row_key(x.row), encode(ended));
   txn_.put(tables_.finished, time_key(context_.now, x.row), {});

@@ -5,6 +5,16 @@
 
 namespace belay::storage {
 
+namespace {
+
+/// Whether two registrations of one message ask for the same, whatever trace they belong to.
+bool is_same(const registration& a, registration b) {
+  b.traceparent = a.traceparent;
+  return a == b;
+}
+
+} // namespace
+
 std::optional<refusal>
 batch::may_register(const registration& x, const std::map<std::string_view, std::size_t>& earlier) {
   if (auto no = validate(x, shared_.opts.registration)) {
@@ -90,9 +100,14 @@ registered batch::insert(const registration& x) {
       save(parent);
     }
   }
-  if (!x.wake_session.empty()) {
+  if (!x.wake_session.empty() || !x.concurrency_key.empty() || !x.traceparent.empty()) {
     detail_record detail;
-    set_wake_session(state, detail, x.wake_session);
+    if (!x.wake_session.empty()) {
+      set_wake_session(state, detail, x.wake_session);
+    }
+    detail.concurrency_key = x.concurrency_key;
+    detail.traceparent = x.traceparent;
+    head.keyed = !x.concurrency_key.empty();
     save_detail(state, detail);
   }
   for (const auto& session : x.observers) {
@@ -124,7 +139,7 @@ std::optional<refusal> batch::may_register(const std::vector<registration>& item
       return refuse(i, std::move(*no));
     }
     const auto [first, fresh] = first_by_id.emplace(items[i].id, i);
-    if (!fresh && !(items[first->second] == items[i])) {
+    if (!fresh && !is_same(items[first->second], items[i])) {
       return refuse(i, {ec::registration_conflict, "the id '" + items[i].id
                                                      + "' stands in this message with another "
                                                        "registration (item "

@@ -1,5 +1,6 @@
 // The full scan: every checksum, every index against the rows, and the invariants.
 #include "storage/check_journal.hpp"
+#include "storage/check_queues.hpp"
 #include "storage/codec.hpp"
 #include "storage/store_impl.hpp"
 
@@ -75,6 +76,7 @@ private:
                    {[this](row_id row, const std::string& what) { expect(false, row, what); },
                     [this](const stored_text& x) { count_blob(x); }});
     check_wakes();
+    keys_.check(txn_, tables_, read_, [this](std::string finding) { add(std::move(finding)); });
     check_totals();
   }
 
@@ -136,6 +138,7 @@ private:
     expect(read_.row(body.id) == row, row, "is not found by its id '" + body.id + "'");
     expect(head.declares == !what.event_types.empty(), row,
            "does not say rightly whether it declares event types (I8)");
+    check_key(row, head, what.concurrency_key);
     if (head.observed) {
       observed_heads_.insert(row);
     }
@@ -154,6 +157,19 @@ private:
     }
   }
 
+  void check_key(row_id row, const head_record& head, const std::string& concurrency_key) {
+    const auto stored = head.keyed ? read_.detail(row).concurrency_key : std::string{};
+    expect(stored == concurrency_key, row, "has another concurrency key than was registered (I8)");
+    if (head.keyed) {
+      keys_.add(head, stored);
+    }
+    if (head.blocked) {
+      expect(head.state == process_state::ready, row, "stands aside but is not ready (I4)");
+      expect(txn_.get(tables_.blocked, blocked_key(stored, place_of(head, row))).has_value(), row,
+             "stands aside but has no place there (I4)");
+    }
+  }
+
   /// I4: a lease, a place in ready, a wait condition, quarantine or an outside owner.
   void check_state(row_id row, const head_record& head) {
     const auto held = read_.lease(row);
@@ -166,6 +182,9 @@ private:
         expect(!held || held->fence == head.fence, row, "has a lease with another fence (I3)");
         break;
       case process_state::ready:
+        if (head.blocked) {
+          break;
+        }
         ready_.insert(place);
         expect(txn_.get(tables_.ready, place).has_value(), row,
                "is ready but has no place in ready (I4)");
@@ -440,6 +459,7 @@ private:
   std::map<std::string, std::uint64_t> blobs_;
   std::set<row_id> running_;
   std::set<row_id> observed_heads_;
+  key_census keys_;
   std::set<std::string, std::less<>> ready_;
   std::uint64_t rows_ = 0;
   std::uint64_t ids_ = 0;

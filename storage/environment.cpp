@@ -17,7 +17,7 @@ namespace belay::storage {
 
 namespace {
 
-constexpr unsigned tables_max = 40;
+constexpr unsigned tables_max = 48;
 constexpr unsigned readers_max = 512;
 constexpr mode_t file_mode = 0600;
 /// Part of the map above which new work is refused, in percent.

@@ -27,6 +27,7 @@ public:
     }
     line("belay", std::move(meta));
     write_owners();
+    write_queues();
     each(tables_.head, [this](std::string_view key, std::string_view value) {
       write_process(row_of(key), decode_head(value));
     });
@@ -69,6 +70,18 @@ private:
     });
     for (const auto& [name, incarnation] : owners) {
       line("owner", {{"name", name}, {"incarnation", incarnation}});
+    }
+  }
+
+  void write_queues() {
+    std::map<std::string, queue_record> queues;
+    each(tables_.queue, [&](std::string_view key, std::string_view value) {
+      queues[read_.name(static_cast<name_id>(byte_reader{key}.u64()))] = decode_queue(value);
+    });
+    for (const auto& [name, x] : queues) {
+      auto text = to_line(x);
+      text["name"] = name;
+      line("queue", std::move(text));
     }
   }
 

@@ -33,6 +33,9 @@ public:
     } else if (what == "owner") {
       txn_.put(tables_.owner, row_key(row_id{intern(name_kind::owner, content.at("name"))}),
                encode_number(content.at("incarnation").get<std::uint64_t>()));
+    } else if (what == "queue") {
+      txn_.put(tables_.queue, row_key(row_id{intern(name_kind::queue, content.at("name"))}),
+               encode(from_line<queue_record>(content)));
     } else if (what == "process") {
       read_process(content);
     } else if (what == "event") {
@@ -63,6 +66,12 @@ public:
     }
     for (const auto& [key, number] : counters_) {
       txn_.put(tables_.counter, encode(key), encode_number(number));
+    }
+    for (const auto& [key, number] : key_running_) {
+      txn_.put(tables_.key_running, key, encode_number(number));
+    }
+    for (const auto& [key, number] : failed_) {
+      txn_.put(tables_.failed, key, encode_number(number));
     }
     for (const auto& [name, uses] : uses_) {
       txn_.put(tables_.blob, name, encode_number(uses));
@@ -128,10 +137,18 @@ private:
                                 what->definition, what->labels}));
     txn_.put(tables_.change, row_key(row_id{head.change}), encode(change_record{row, {}}));
     ++counters_[counter_of(head)];
-    if (head.state == process_state::ready) {
+    if (head.state == process_state::running && head.keyed) {
+      ++key_running_[queue_key(head.queue, what->concurrency_key)];
+    }
+    if (head.blocked) {
+      txn_.put(tables_.blocked, blocked_key(what->concurrency_key, place_of(head, row)), {});
+    } else if (head.state == process_state::ready) {
       txn_.put(tables_.ready, encode(place_of(head, row)), {});
     } else if (head.state == process_state::finished) {
       txn_.put(tables_.finished, time_key(head.finished_at, row), {});
+      if (head.ended == outcome_kind::failure) {
+        ++failed_[failed_key(head.queue, minute_of(head.finished_at))];
+      }
       const auto& ended = x.at("outcome");
       txn_.put(
         tables_.outcome, key,
@@ -264,6 +281,8 @@ private:
   std::uint64_t next_name_ = 1;
   std::uint64_t open_wakes_ = 0;
   std::map<counter_key, std::uint64_t> counters_;
+  std::map<std::string, std::uint64_t> key_running_;
+  std::map<std::string, std::uint64_t> failed_;
   std::map<std::string, std::uint64_t> uses_;
   std::vector<std::pair<row_id, wait_record>> waiting_;
 };

@@ -91,6 +91,34 @@ ready_place decode_ready(std::string_view key) {
   return x;
 }
 
+std::string queue_prefix(name_id queue) {
+  return byte_writer{}.u32(queue).key();
+}
+
+std::string queue_key(name_id queue, std::string_view concurrency_key) {
+  return byte_writer{}.u32(queue).raw(short_hash(concurrency_key)).key();
+}
+
+std::uint64_t minute_of(timestamp_ms at) {
+  constexpr timestamp_ms minute = 60'000;
+  return static_cast<std::uint64_t>(at / minute);
+}
+
+std::string failed_key(name_id queue, std::uint64_t minute) {
+  return byte_writer{}.u32(queue).u64(minute).key();
+}
+
+std::string blocked_key(std::string_view concurrency_key, const ready_place& place) {
+  // The queue stands before the concurrency key, the rest of the place behind it.
+  return queue_key(place.queue, concurrency_key) + encode(place).substr(sizeof(name_id));
+}
+
+ready_place decode_blocked(std::string_view key) {
+  const auto queue = key.substr(0, sizeof(name_id));
+  return decode_ready(std::string{queue}
+                      + std::string{key.substr(sizeof(name_id) + short_hash_bytes)});
+}
+
 ready_place place_of(const head_record& head, row_id row) {
   return {head.queue, head.kind, head.priority, head.due_at, row};
 }

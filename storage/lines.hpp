@@ -12,7 +12,7 @@ namespace belay::storage::lines {
 
 using json = nlohmann::json;
 
-inline constexpr int export_version = 2;
+inline constexpr int export_version = 3;
 /// The oldest that can be imported; what it does not know of is not set.
 inline constexpr int export_version_first = 1;
 
@@ -130,6 +130,8 @@ void fields(F& f, head_record& x) {
   f.added("cancel_seen", x.cancel_seen);
   f.added("has_status", x.has_status);
   f.added("has_attachments", x.has_attachments);
+  f.added("keyed", x.keyed);
+  f.added("blocked", x.blocked);
 }
 
 template <class F>
@@ -148,6 +150,20 @@ void fields(F& f, detail_record& x) {
   f.field("wake_session", x.wake_session);
   f.field("external_ref", x.external_ref);
   f.field("abandon", x.abandon);
+  f.added("concurrency_key", x.concurrency_key);
+  f.added("traceparent", x.traceparent);
+}
+
+template <class F>
+void fields(F& f, queue_record& x) {
+  f.field("paused", x.limits.paused);
+  f.field("concurrency_max", x.limits.concurrency_max);
+  f.field("per_key_max", x.limits.per_key_max);
+  f.field("rate", x.limits.rate);
+  f.field("rate_period_ms", x.limits.rate_period_ms);
+  f.field("burst", x.limits.burst);
+  f.field("expected_us", x.expected_us);
+  f.field("recheck", x.recheck);
 }
 
 template <class F>

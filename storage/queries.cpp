@@ -36,6 +36,7 @@ view_of(const table_reader& read, row_id row, const head_record& head, const bod
   x.cancel_requested = head.cancel_requested;
   x.kill_requested = head.kill_requested;
   x.change = head.change;
+  x.blocked = head.blocked;
   x.originator = body.originator;
   x.label = body.label;
   x.definition = body.definition;
@@ -84,6 +85,8 @@ checked<process_view> store::get(std::string_view id) const {
     view.wake_session = std::move(detail.wake_session);
     view.external_ref = std::move(detail.external_ref);
     view.abandon = std::move(detail.abandon);
+    view.concurrency_key = std::move(detail.concurrency_key);
+    view.traceparent = std::move(detail.traceparent);
   }
   if (head.observed) {
     view.observers = read.observers(*row);

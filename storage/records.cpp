@@ -8,13 +8,16 @@ namespace belay::storage {
 
 namespace {
 
-/// Heads, leases and bodies have grown since the first format, heads and waits since the second.
+/// Heads, leases and bodies have grown since the first format, heads and waits since the second,
+/// details since the third.
 constexpr std::uint8_t grown_version = 2;
 constexpr std::uint8_t head_version = 3;
 constexpr std::uint8_t journaled_flag = 1;
 constexpr std::uint8_t status_flag = 2;
 constexpr std::uint8_t attachments_flag = 4;
 constexpr std::uint8_t cancel_seen_flag = 8;
+constexpr std::uint8_t keyed_flag = 16;
+constexpr std::uint8_t blocked_flag = 32;
 constexpr std::uint8_t cancel_flag = 1;
 constexpr std::uint8_t kill_flag = 2;
 constexpr std::uint8_t abandon_flag = 4;
@@ -45,7 +48,8 @@ std::string encode(const head_record& x) {
                      | (x.observed ? observed_flag : 0) | (x.detailed ? detailed_flag : 0);
   const auto more = (x.journaled ? journaled_flag : 0) | (x.has_status ? status_flag : 0)
                     | (x.has_attachments ? attachments_flag : 0)
-                    | (x.cancel_seen ? cancel_seen_flag : 0);
+                    | (x.cancel_seen ? cancel_seen_flag : 0) | (x.keyed ? keyed_flag : 0)
+                    | (x.blocked ? blocked_flag : 0);
   return byte_writer{}
     .u8(head_version)
     .u8(static_cast<std::uint8_t>(x.state))
@@ -128,6 +132,8 @@ head_record decode_head(std::string_view bytes) {
     x.has_status = (more & status_flag) != 0;
     x.has_attachments = (more & attachments_flag) != 0;
     x.cancel_seen = (more & cancel_seen_flag) != 0;
+    x.keyed = (more & keyed_flag) != 0;
+    x.blocked = (more & blocked_flag) != 0;
   }
   return x;
 }
@@ -241,19 +247,26 @@ outcome_record decode_outcome(std::string_view bytes) {
 
 std::string encode(const detail_record& x) {
   return byte_writer{}
-    .u8(record_version)
+    .u8(grown_version)
     .text(x.wake_session)
     .text(x.external_ref)
     .text(x.abandon)
+    .text(x.concurrency_key)
+    .text(x.traceparent)
     .record();
 }
 
 detail_record decode_detail(std::string_view bytes) {
-  auto in = open_record(bytes, "detail");
+  std::uint8_t version = 0;
+  auto in = open_grown(bytes, "detail", version);
   detail_record x;
   x.wake_session = in.text();
   x.external_ref = in.text();
   x.abandon = in.text();
+  if (version >= grown_version) {
+    x.concurrency_key = in.text();
+    x.traceparent = in.text();
+  }
   return x;
 }
 
@@ -408,6 +421,34 @@ tombstone_record decode_tombstone(std::string_view bytes) {
   x.pruned_at = in.i64();
   x.change = in.u64();
   x.fence = fencing_token{in.u64()};
+  return x;
+}
+
+std::string encode(const queue_record& x) {
+  return byte_writer{}
+    .u8(record_version)
+    .u8(x.limits.paused ? 1 : 0)
+    .u32(x.limits.concurrency_max)
+    .u32(x.limits.per_key_max)
+    .u32(x.limits.rate)
+    .i64(x.limits.rate_period_ms)
+    .u32(x.limits.burst)
+    .i64(x.expected_us)
+    .u8(x.recheck ? 1 : 0)
+    .record();
+}
+
+queue_record decode_queue(std::string_view bytes) {
+  auto in = open_record(bytes, "queue");
+  queue_record x;
+  x.limits.paused = in.u8() != 0;
+  x.limits.concurrency_max = in.u32();
+  x.limits.per_key_max = in.u32();
+  x.limits.rate = in.u32();
+  x.limits.rate_period_ms = in.i64();
+  x.limits.burst = in.u32();
+  x.expected_us = in.i64();
+  x.recheck = in.u8() != 0;
   return x;
 }
 

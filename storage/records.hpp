@@ -5,6 +5,7 @@
 #include "messages/journal.hpp"
 #include "messages/lease.hpp"
 #include "messages/process_view.hpp"
+#include "messages/queues.hpp"
 #include "messages/registration.hpp"
 #include "messages/sessions.hpp"
 #include "messages/waiting.hpp"
@@ -41,6 +42,10 @@ struct head_record {
   /// Whether there is a status record, or attachments.
   bool has_status = false;
   bool has_attachments = false;
+  /// Whether its detail record has a concurrency key, and whether it stands in `blocked` instead of
+  /// `ready` because of it.
+  bool keyed = false;
+  bool blocked = false;
   std::int32_t priority = 0;
   name_id queue = 0;
   name_id kind = 0;
@@ -146,6 +151,9 @@ struct detail_record {
   /// JSON texts; empty when not set.
   std::string external_ref;
   std::string abandon;
+  /// As registered; empty means none.
+  std::string concurrency_key;
+  std::string traceparent;
 };
 
 [[nodiscard]] std::string encode(const detail_record& x);
@@ -267,6 +275,19 @@ struct attachment_record {
 [[nodiscard]] std::string encode(const attachment_record& x);
 [[nodiscard]] attachment_record decode_attachment(std::string_view bytes);
 
+/// How a queue is worked off; a queue that nothing was said of has no record.
+struct queue_record {
+  queue_limits limits;
+  /// When the next claim is expected at its rate, in microseconds since 1970; see
+  /// `rules::rate_allows_at`.
+  std::int64_t expected_us = 0;
+  /// Whether rows stand in `blocked` that a changed bound may let go.
+  bool recheck = false;
+};
+
+[[nodiscard]] std::string encode(const queue_record& x);
+[[nodiscard]] queue_record decode_queue(std::string_view bytes);
+
 /// A number with its checksum: counters, incarnations, names, meta.
 [[nodiscard]] std::string encode_number(std::uint64_t x);
 [[nodiscard]] std::uint64_t decode_number(std::string_view bytes, const char* table);
@@ -306,6 +327,19 @@ struct ready_place {
 [[nodiscard]] std::string encode(const ready_place& x);
 [[nodiscard]] ready_place decode_ready(std::string_view key);
 [[nodiscard]] ready_place place_of(const head_record& head, row_id row);
+
+/// A concurrency key in its queue: the key of `key_running`, and the beginning of those of
+/// `blocked`.
+[[nodiscard]] std::string queue_key(name_id queue, std::string_view concurrency_key);
+/// A place in `blocked`: queue and concurrency key, then as in `ready`.
+[[nodiscard]] std::string blocked_key(std::string_view concurrency_key, const ready_place& place);
+[[nodiscard]] ready_place decode_blocked(std::string_view key);
+/// The minute of a time, counted from 1970.
+[[nodiscard]] std::uint64_t minute_of(timestamp_ms at);
+/// How many failed in a minute, counted from 1970.
+[[nodiscard]] std::string failed_key(name_id queue, std::uint64_t minute);
+/// The beginning of all keys of a queue.
+[[nodiscard]] std::string queue_prefix(name_id queue);
 
 /// A counter's key: queue, kind, and the state (of a finished process: 16 + the outcome).
 struct counter_key {

@@ -6,6 +6,22 @@
 
 namespace belay::storage::rules {
 
+namespace {
+
+constexpr std::int64_t us_per_ms = 1'000;
+
+std::int64_t interval_us(const queue_limits& x) {
+  return x.rate_period_ms * us_per_ms / x.rate;
+}
+
+std::int64_t burst_of(const queue_limits& x) {
+  constexpr duration_ms tenth_of_a_second = 100;
+  return x.burst != 0 ? x.burst
+                      : std::max<std::int64_t>(1, x.rate * tenth_of_a_second / x.rate_period_ms);
+}
+
+} // namespace
+
 bool still_holds(const std::optional<lease_record>& stored, const presented_lease& presented,
                  timestamp_ms now) {
   return stored && presented.owner == stored->owner && presented.incarnation == stored->incarnation
@@ -96,6 +112,22 @@ duration_ms wake_pause(std::uint32_t attempts) {
   constexpr duration_ms longest = 300'000;
   constexpr std::uint32_t doublings_max = 10;
   return std::min(longest, first << std::min(attempts, doublings_max));
+}
+
+std::int64_t rate_allows_at(const queue_limits& limits, std::int64_t expected_us) {
+  // Times come in milliseconds: within one of them it may be that late.
+  const auto early = std::max((burst_of(limits) - 1) * interval_us(limits), us_per_ms - 1);
+  return expected_us - early;
+}
+
+std::int64_t
+expected_after_claim(const queue_limits& limits, std::int64_t expected_us, std::int64_t now_us) {
+  return std::max(expected_us, now_us) + interval_us(limits);
+}
+
+std::int64_t
+expected_after_change(const queue_limits& limits, std::int64_t expected_us, std::int64_t now_us) {
+  return limits.rate == 0 ? 0 : std::min(expected_us, now_us + interval_us(limits));
 }
 
 const char* terminal_event(outcome_kind kind) {

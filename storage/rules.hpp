@@ -60,6 +60,21 @@ authority_refused(authority by, recovery_rule rule, outcome_kind kind);
 /// minutes.
 [[nodiscard]] duration_ms wake_pause(std::uint32_t attempts);
 
+/// Returns from when on, in microseconds, the rate of a queue allows a claim if the next one is
+/// expected at `expected_us`. Requires that there is a rate.
+///
+/// The generic cell rate algorithm (ITU-T I.371): claims are expected one interval apart, and may
+/// come early by as much as the burst allows.
+[[nodiscard]] std::int64_t rate_allows_at(const queue_limits& limits, std::int64_t expected_us);
+
+/// Returns when the next claim is expected after one at `now_us`.
+[[nodiscard]] std::int64_t
+expected_after_claim(const queue_limits& limits, std::int64_t expected_us, std::int64_t now_us);
+
+/// Returns the expectation after the limits have changed: at most one interval away.
+[[nodiscard]] std::int64_t
+expected_after_change(const queue_limits& limits, std::int64_t expected_us, std::int64_t now_us);
+
 /// Returns the event type that records an outcome.
 [[nodiscard]] const char* terminal_event(outcome_kind kind);
 

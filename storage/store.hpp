@@ -190,6 +190,8 @@ public:
   /// Returns the outcome if the process has one.
   [[nodiscard]] std::optional<outcome_view> outcome_of(row_id row) const;
   [[nodiscard]] process_counts counts() const;
+  /// What stands in each queue, and how it is worked off.
+  [[nodiscard]] queue_list queues(timestamp_ms now) const;
   [[nodiscard]] next_times upcoming(timestamp_ms now) const;
 
   /// Returns whether new processes are refused because the disk or the map is nearly full.

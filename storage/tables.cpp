@@ -16,7 +16,7 @@ constexpr std::size_t key_bytes_max = 511;
 
 using table_name = std::pair<const char*, MDB_dbi table_handles::*>;
 
-constexpr std::array<table_name, 33> table_names{{
+constexpr std::array<table_name, 37> table_names{{
   {"meta", &table_handles::meta},
   {"id", &table_handles::id},
   {"head", &table_handles::head},
@@ -50,6 +50,10 @@ constexpr std::array<table_name, 33> table_names{{
   {"journal", &table_handles::journal},
   {"status", &table_handles::status},
   {"attachment", &table_handles::attachment},
+  {"queue", &table_handles::queue},
+  {"blocked", &table_handles::blocked},
+  {"key_running", &table_handles::key_running},
+  {"failed", &table_handles::failed},
 }};
 
 /// Reads the format version of an existing store before anything is written to it.
@@ -176,6 +180,16 @@ body_record table_reader::body(row_id row) const {
 std::optional<lease_record> table_reader::lease(row_id row) const {
   const auto found = txn_.get(tables_.lease, row_key(row));
   return found ? std::optional{decode_lease(*found)} : std::nullopt;
+}
+
+queue_record table_reader::queue(name_id queue) const {
+  const auto found = txn_.get(tables_.queue, row_key(row_id{queue}));
+  return found ? decode_queue(*found) : queue_record{};
+}
+
+std::uint64_t table_reader::running_with(std::string_view queue_key) const {
+  const auto found = txn_.get(tables_.key_running, queue_key);
+  return found ? decode_number(*found, "key_running") : 0;
 }
 
 std::optional<outcome_record> table_reader::outcome(row_id row) const {

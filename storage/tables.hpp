@@ -44,6 +44,10 @@ struct table_handles {
   MDB_dbi journal = 0;
   MDB_dbi status = 0;
   MDB_dbi attachment = 0;
+  MDB_dbi queue = 0;
+  MDB_dbi blocked = 0;
+  MDB_dbi key_running = 0;
+  MDB_dbi failed = 0;
 
   /// Every table by its name.
   [[nodiscard]] std::vector<std::pair<std::string, MDB_dbi>> all() const;
@@ -66,7 +70,7 @@ inline constexpr std::string_view fence_floor = "fence_floor";
 } // namespace meta_keys
 
 /// Version of the format this program writes.
-inline constexpr std::uint64_t format_version = 3;
+inline constexpr std::uint64_t format_version = 4;
 
 /// Opens all tables, makes them in a new store, and checks the format version.
 /// A store of an earlier format is copied to `belay.mdb.formatN` and brought up to this one in one
@@ -89,6 +93,10 @@ public:
   [[nodiscard]] std::optional<head_record> find_head(row_id row) const;
   [[nodiscard]] detail_record detail(row_id row) const;
   [[nodiscard]] std::optional<wait_record> waiting(row_id row) const;
+  /// What was said of a queue; the defaults when nothing was.
+  [[nodiscard]] queue_record queue(name_id queue) const;
+  /// How many processes of a queue run with a concurrency key.
+  [[nodiscard]] std::uint64_t running_with(std::string_view queue_key) const;
   [[nodiscard]] std::vector<std::string> observers(row_id row) const;
   [[nodiscard]] std::optional<journal_record> journal_entry_at(row_id row, std::uint64_t n) const;
   /// The number of the last entry of a row's journal; 0 when it has none.

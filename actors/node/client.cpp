@@ -347,6 +347,14 @@ checked<actor_tree> client::actors_of(const std::string& worker, const process_i
   return impl_->ask<actor_tree>(&welcome::membership, operation_deadline, atom::tree_v, worker, id);
 }
 
+checked<queue_list> client::queues() {
+  return impl_->ask<queue_list>(&welcome::reader, operation_deadline, atom::queues_v);
+}
+
+checked<queue_settings> client::configure(const queue_request& request) {
+  return impl_->ask<queue_settings>(&welcome::registry, operation_deadline, atom::queue_v, request);
+}
+
 checked<process_counts> client::live_references() {
   return impl_->ask<process_counts>(&welcome::reader, operation_deadline, atom::reference_v);
 }

@@ -99,6 +99,10 @@ public:
   /// The actors of a process on the worker that holds it. Refuses with `unknown_node`.
   [[nodiscard]] checked<actor_tree> actors_of(const std::string& worker, const process_id& id);
   [[nodiscard]] checked<process_counts> live_references();
+  /// What stands in each queue, and how it is worked off.
+  [[nodiscard]] checked<queue_list> queues();
+  /// Pauses a queue, resumes it, bounds it.
+  [[nodiscard]] checked<queue_settings> configure(const queue_request& request);
   [[nodiscard]] checked<prune_report> prune(const prune_request& request);
   [[nodiscard]] checked<done> compact_tombstones(const compact_request& request);
   /// A full scan of the live store.

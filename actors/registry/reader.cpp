@@ -177,6 +177,7 @@ reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
          ++state.reads;
          return check_report{state.store->check()};
        }),
+    by(role::read, [&state](atom::queues) { return state.store->queues(state.clock->now()); }),
     by(role::read, [&state](atom::count) { return state.store->counts(); }),
     by(role::read,
        [&state](atom::snapshot) {

@@ -241,6 +241,7 @@ void registry_state::commit() {
         consider_alarm(one.items.empty() ? 0 : one.items.front().held.expires_at);
         claims_ += one.items.size();
       }
+      consider_alarm(rows->again_at);
     }
     answers[i](result.answers[i]);
   }
@@ -411,6 +412,10 @@ registry(registry_state::pointer self, registry_links links, registry_policy pol
     by(role::operate,
        [&state](atom::settle, settle_wake_request& request) {
          return state.submit<done>(std::move(request));
+       }),
+    by(role::operate,
+       [&state](atom::queue, queue_request& request) {
+         return state.submit<queue_settings>(std::move(request));
        }),
     by(role::admin,
        [&state](atom::prune, prune_request& request) {

@@ -31,6 +31,8 @@ struct start_options {
   int priority = 0;
   unsigned retries = 0;
   std::string backoff;
+  std::string concurrency_key;
+  std::string traceparent;
   std::vector<std::string> labels;
   std::vector<std::string> env;
   bool stream = false;
@@ -143,6 +145,16 @@ registration from_flags(const start_options& x, const std::vector<std::string>& 
   }
   if (!x.backoff.empty()) {
     text["retry"]["backoff_ms"] = parse_duration_flag("--backoff", x.backoff);
+  }
+  if (!x.concurrency_key.empty()) {
+    text["concurrency_key"] = x.concurrency_key;
+  }
+  // One from the environment that cannot be read is ignored (W3C Trace Context, section 3.2.2).
+  const auto* around = std::getenv("TRACEPARENT"); // NOLINT(concurrency-mt-unsafe): one thread
+  if (!x.traceparent.empty()) {
+    text["traceparent"] = x.traceparent;
+  } else if (around != nullptr && is_traceparent(around)) {
+    text["traceparent"] = around;
   }
   if (!x.labels.empty()) {
     text["labels"] = pairs("--label", x.labels);
@@ -369,6 +381,12 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
   command.add_option("--rule", x->rule,
                      "rerunnable (default), owner_bound or externally_owned: what may happen when "
                      "the owner is lost");
+  command.add_option("--concurrency-key", x->concurrency_key,
+                     "Of those with the same key in the queue, no more run at once than `belay "
+                     "queue limit --per-key` says");
+  command.add_option("--traceparent", x->traceparent,
+                     "W3C trace context that it belongs to (default: TRACEPARENT of the "
+                     "environment)");
   command.add_option("--label", x->labels, "NAME=VALUE, may be repeated")
     ->allow_extra_args(false)
     ->take_all();

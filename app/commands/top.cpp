@@ -24,9 +24,10 @@ namespace {
 constexpr duration_ms interval_default_ms = 1'000;
 /// More often nobody can read it.
 constexpr duration_ms interval_min_ms = 100;
+constexpr duration_ms interval_max_ms = 3'600'000;
 /// How long the end waits for requests under way before it leaves them behind.
 constexpr std::chrono::milliseconds end_patience{500};
-/// Rows of --once where nobody says how many.
+/// Columns of --once where nobody says how many, and at most.
 constexpr int columns_default = 80;
 constexpr int columns_max = 500;
 
@@ -40,9 +41,9 @@ duration_ms interval_of(const top_options& x) {
     return interval_default_ms;
   }
   const auto length = parse_duration_flag("--interval", x.interval);
-  if (length < interval_min_ms) {
+  if (length < interval_min_ms || length > interval_max_ms) {
     throw command_failure{exit_code::usage, "--interval: '" + x.interval
-                                              + "' is not acceptable, expected 100ms or more"};
+                                              + "' is not acceptable, expected 100ms to 1h"};
   }
   return length;
 }

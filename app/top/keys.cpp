@@ -89,6 +89,13 @@ wish move(model& x, std::ptrdiff_t by, const screen& on) {
 
 wish open(model& x) {
   const auto& id = place_of(x).id;
+  if (x.shown == pane::queues && !id.empty()) {
+    x.applied = {};
+    x.applied.list.queue = id;
+    x.filters.front() = "queue=" + id;
+    x.shown = pane::processes;
+    return ask_first_page(x);
+  }
   if (x.shown != pane::processes || id.empty()) {
     return {};
   }
@@ -134,6 +141,19 @@ void confirm(model& x, wish::kind what) {
                    : process->state == process_state::quarantined ? "release "
                                                                   : "run now ";
   x.now_in = mode::confirm;
+}
+
+/// Has it confirmed that a queue is paused, or goes on.
+void confirm_pause(model& x) {
+  for (const auto* one : shown_queues(x)) {
+    if (x.shown == pane::queues && one->name == place_of(x).id) {
+      x.pending = {one->limits.paused ? wish::kind::resume : wish::kind::pause, one->name};
+      x.pending_text = one->limits.paused ? "resume queue " : "pause queue ";
+      x.now_in = mode::confirm;
+      return;
+    }
+  }
+  x.said = "no queue is selected: pane 2 has them";
 }
 
 wish type(model& x, const key& pressed) {
@@ -248,6 +268,9 @@ wish letter(model& x, char32_t pressed) {
       return {};
     case U'r':
       confirm(x, wish::kind::retry);
+      return {};
+    case U'p':
+      confirm_pause(x);
       return {};
     default:
       return {};

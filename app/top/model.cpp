@@ -93,6 +93,8 @@ std::string to_string(pane x) {
   switch (x) {
     case pane::processes:
       return "processes";
+    case pane::queues:
+      return "queues";
     case pane::nodes:
       return "nodes";
     case pane::actors:
@@ -172,6 +174,18 @@ std::vector<const process_view*> shown_processes(const model& x) {
   return result;
 }
 
+std::vector<const queue_view*> shown_queues(const model& x) {
+  std::vector<const queue_view*> result;
+  if (x.last && x.last->queues) {
+    for (const auto& one : x.last->queues->queues) {
+      if (contains(one.name, filter_of(x))) {
+        result.push_back(&one);
+      }
+    }
+  }
+  return result;
+}
+
 std::vector<const node_info*> shown_nodes(const model& x) {
   std::vector<const node_info*> result;
   if (x.last) {
@@ -206,6 +220,9 @@ std::vector<std::string> row_names(const model& x) {
   switch (x.shown) {
     case pane::processes:
       add_all(shown_processes(x), [](const process_view& p) { return p.id; });
+      break;
+    case pane::queues:
+      add_all(shown_queues(x), [](const queue_view& q) { return q.name; });
       break;
     case pane::nodes:
       add_all(shown_nodes(x), [](const node_info& n) { return n.name; });
@@ -244,6 +261,7 @@ void receive(model& x, answer got, const screen& on) {
       }
     };
     keep(got.processes, x.last->processes);
+    keep(got.queues, x.last->queues);
     keep(got.actors, x.last->actors);
     keep(got.opened, x.last->opened);
     if (late) {

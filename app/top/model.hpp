@@ -7,6 +7,7 @@
 #include "messages/actor_view.hpp"
 #include "messages/membership.hpp"
 #include "messages/process_view.hpp"
+#include "messages/queues.hpp"
 
 #include <array>
 #include <deque>
@@ -16,8 +17,9 @@
 
 namespace belay::app::top {
 
-enum class pane { processes, nodes, actors };
-inline constexpr std::array<pane, 3> panes{pane::processes, pane::nodes, pane::actors};
+enum class pane { processes, queues, nodes, actors };
+inline constexpr std::array<pane, 4> panes{pane::processes, pane::queues, pane::nodes,
+                                           pane::actors};
 [[nodiscard]] std::string to_string(pane x);
 
 /// What is asked of the node for one frame.
@@ -55,6 +57,7 @@ struct answer {
   std::vector<node_info> nodes;
   /// What the pane shows, each with its own refusal.
   std::optional<process_page> processes;
+  std::optional<queue_list> queues;
   std::optional<actor_tree> actors;
   std::optional<opened_process> opened;
   std::string refused;
@@ -91,8 +94,9 @@ struct key {
 
 /// What a key makes the program do.
 struct wish {
-  enum class kind { none, quit, ask, cancel, retry };
+  enum class kind { none, quit, ask, cancel, retry, pause, resume };
   kind what = kind::none;
+  /// Of a process, or the name of a queue.
   std::string id;
 };
 
@@ -163,6 +167,7 @@ struct model {
 [[nodiscard]] std::vector<std::string> row_names(const model& x);
 /// The processes of the page as they are shown: filtered by owner, sorted.
 [[nodiscard]] std::vector<const process_view*> shown_processes(const model& x);
+[[nodiscard]] std::vector<const queue_view*> shown_queues(const model& x);
 [[nodiscard]] std::vector<const node_info*> shown_nodes(const model& x);
 [[nodiscard]] std::vector<const actor_view*> shown_actors(const model& x);
 

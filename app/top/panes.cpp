@@ -99,6 +99,49 @@ line process_line(const process_view& x, const process_widths& widths, timestamp
   return std::move(out.field(status_of(x), out.left()));
 }
 
+/// Name, ready, blocked, delayed, running, waiting, failed, oldest.
+constexpr std::array<std::size_t, 8> queue_widths{16, 8, 7, 7, 6, 6, 6, 6};
+
+line queue_heads(const screen& on) {
+  const auto& w = queue_widths;
+  line out{on};
+  out.field("QUEUE", w[0]).number("READY", w[1]).number("BLOCKED", w[2]).number("DELAYED", w[3]);
+  out.number("RUN", w[4]).number("WAIT", w[5]).number("FAIL/H", w[6]).number("OLDEST", w[7]);
+  return std::move(out.add("BOUNDS").wholly(style::head));
+}
+
+std::string bounds_of(const queue_limits& x) {
+  std::string text = x.paused ? "PAUSED" : "";
+  const auto add = [&text](std::uint64_t bound, const std::string& what) {
+    if (bound != 0) {
+      text += (text.empty() ? "" : " ") + std::to_string(bound) + what;
+    }
+  };
+  add(x.concurrency_max, " at once");
+  add(x.per_key_max, " per key");
+  add(x.rate, "/" + format_duration(x.rate_period_ms));
+  return text;
+}
+
+line queue_line(const queue_view& x, timestamp_ms now, const screen& on) {
+  const auto& w = queue_widths;
+  line out{on};
+  const auto about = [&](std::uint64_t count, std::size_t width) {
+    out.number((x.estimated ? "~" : "") + std::to_string(count), width);
+  };
+  out.field(x.name, w[0], style::title);
+  about(x.ready, w[1]);
+  about(x.blocked, w[2]);
+  about(x.delayed, w[3]);
+  out.number(std::to_string(x.running), w[4], x.running > 0 ? style::good : style::plain);
+  out.number(std::to_string(x.waiting), w[5]);
+  out.number(std::to_string(x.failed_last_hour), w[6],
+             x.failed_last_hour > 0 ? style::bad : style::plain);
+  out.number(age(x.oldest_ready_at, now), w[7]);
+  return std::move(
+    out.field(bounds_of(x.limits), out.left(), x.limits.paused ? style::warn : style::plain));
+}
+
 /// Name, role, state, slots, waiting, answer, version, since, place.
 constexpr std::array<std::size_t, 8> node_widths{14, 8, 9, 11, 4, 6, 7, 6};
 
@@ -246,6 +289,10 @@ std::string list_note(const model& x) {
   switch (x.shown) {
     case pane::processes:
       return process_note(x);
+    case pane::queues:
+      return x.last->queues ? std::to_string(shown_queues(x).size()) + " of "
+                                + std::to_string(x.last->queues->queues.size()) + " queues"
+                            : "";
     case pane::nodes:
       return std::to_string(shown_nodes(x).size()) + " of " + std::to_string(x.last->nodes.size())
              + " nodes";
@@ -271,6 +318,11 @@ std::vector<line> list_lines(const model& x, const screen& on, std::size_t rows)
                [&](const process_view& one) { return process_line(one, widths, now, on); });
       break;
     }
+    case pane::queues:
+      out.push_back(queue_heads(on));
+      add_rows(out, x, shown_queues(x), rows,
+               [&](const queue_view& one) { return queue_line(one, now, on); });
+      break;
     case pane::nodes:
       out.push_back(node_heads(on));
       add_rows(out, x, shown_nodes(x), rows,
@@ -330,23 +382,26 @@ std::vector<line> help_lines(const screen& on) {
     out.push_back(std::move(one));
   };
   line title{on};
-  title.add("belay top", style::title).add("  a node's processes, nodes and actors as they are");
+  title.add("belay top", style::title)
+    .add("  a node's processes, queues, nodes and actors as they are");
   out.push_back(std::move(title));
-  add("1 2 3 Tab <- ->", "panes: processes, nodes, actors");
+  add("1 2 3 4 Tab <- ->", "panes: processes, queues, nodes, actors");
   add("Up Down PgUp PgDn", "a row, a screen; at the end of 200 rows the next 200");
   add("Home End", "the newest rows; the last that are there");
-  add("Enter", "opens a process: what it does or why not, its last events");
+  add("Enter", "opens a process: what it does or why not, its last events;");
+  add("", "of a queue its processes");
   add("v", "which processes: running, ready, delayed, waiting, ...");
   add("/", "filters; processes in the whole store by BEGINNING-OF-ID,");
   add("", "kind= queue= state= title= definition= origin= parent=");
   add("", "LABEL=, and the rows that are there by owner=;");
-  add("", "nodes and actors by a part of their names");
+  add("", "the rest by a part of their names");
   add("s S", "sorts the rows that are there, by age, attempts, owner,");
   add("", "kind, lease left; turns the order round");
   add("c", "asks the process to end, as `belay cancel` does");
   add("r", "runs it again: at once, where it waits for its due time");
   add("", "or another attempt; out of quarantine; a finished one is");
-  add("", "registered anew as ID~1. Both ask you first");
+  add("", "registered anew as ID~1");
+  add("p", "pauses a queue, or lets it go on. These three ask first");
   add("q Ctrl-C", "quits");
   add("registered/s", "new processes since the last look, a second");
   add("started/s", "given to workers; after an interruption once more");

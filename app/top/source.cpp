@@ -72,6 +72,11 @@ bool look_closer(actors::client& client, answer& x, std::optional<refusal>& lost
         x.now = page.now == 0 ? x.now : page.now;
         x.processes = std::move(page);
       });
+    case pane::queues:
+      return take(client.queues(), x, lost, [&x](queue_list found) {
+        x.now = found.now == 0 ? x.now : found.now;
+        x.queues = std::move(found);
+      });
     case pane::actors:
       return take(client.tree(actors_of_each), x, lost,
                   [&x](actor_tree found) { x.actors = std::move(found); });
@@ -134,6 +139,15 @@ std::string act(actors::client& client, const wish& wanted) {
     }
     case wish::kind::retry:
       return run_again(client, wanted.id);
+    case wish::kind::pause:
+    case wish::kind::resume: {
+      queue_request request;
+      request.queue = wanted.id;
+      request.paused = wanted.what == wish::kind::pause ? 1 : 0;
+      const auto now = client.configure(request);
+      return now ? "queue " + wanted.id + (now->limits.paused ? " is paused" : " goes on")
+                 : now.why().text;
+    }
     default:
       return "";
   }

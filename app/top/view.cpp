@@ -236,6 +236,9 @@ line keys_line(const model& x, const screen& on) {
         add("Enter", "open");
         add("c", "cancel");
         add("r", "again");
+      } else if (x.shown == pane::queues) {
+        add("Enter", "its processes");
+        add("p", "pause or resume");
       }
       break;
   }

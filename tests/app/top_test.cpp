@@ -175,7 +175,14 @@ TEST_CASE_METHOD(top_fixture,
                              std::pair{200, 400}, std::pair{10, 40}, std::pair{1, 1});
   on = {size.first, size.second, utf8};
   answer();
-  for (const char pane : {'1', '2', '3'}) {
+  queue_view queue;
+  queue.name = nasty;
+  queue.ready = queue.running = 18'000'000'000'000'000'000U;
+  queue.oldest_ready_at = 1;
+  queue.limits = {true, 4'000'000'000U, 4'000'000'000U, 4'000'000'000U, 86'400'000, 7};
+  next.queues.emplace();
+  next.queues->queues.push_back(queue);
+  for (const char pane : {'1', '2', '3', '4'}) {
     press(pane);
     answer();
     const auto text = frame();
@@ -509,9 +516,48 @@ TEST_CASE_METHOD(top_fixture, "top: a node that is gone or late is said to be", 
   CHECK(shows("not permitted"));
 }
 
+TEST_CASE_METHOD(top_fixture, "top: queues, their pauses and their processes", "[app][top]") {
+  next.queues.emplace();
+  for (const auto* name : {"default", "mail"}) {
+    queue_view one;
+    one.name = name;
+    one.ready = 12;
+    one.oldest_ready_at = now - 65'000;
+    next.queues->queues.push_back(one);
+  }
+  next.queues->queues[1].limits = {true, 20, 1, 100, 1'000, 0};
+  next.queues->queues[1].estimated = true;
+  on.columns = 120;
+  answer();
+  press('p');
+  CHECK(shows("no queue is selected"));
+  press('2');
+  answer();
+  CHECK(shows("default                12"));
+  CHECK(shows("mail                  ~12"));
+  CHECK(shows("1m5s PAUSED 20 at once 1 per key 100/1s"));
+  CHECK(shows("2 of 2 queues"));
+  press('p');
+  CHECK(shows("pause queue default? y or n"));
+  auto wanted = press('y');
+  CHECK(wanted.what == top::wish::kind::pause);
+  CHECK(wanted.id == "default");
+  press(code::down);
+  press('p');
+  CHECK(shows("resume queue mail? y or n"));
+  wanted = press('y');
+  CHECK(wanted.what == top::wish::kind::resume);
+  CHECK(press(code::enter).what == top::wish::kind::ask);
+  CHECK(x.asks.shown == top::pane::processes);
+  CHECK(x.asks.list.queue == "mail");
+  CHECK(shows("/queue=mail"));
+}
+
 TEST_CASE_METHOD(top_fixture, "top: panes, help and the end", "[app][top]") {
   answer();
   CHECK(press(code::tab).what == top::wish::kind::ask);
+  CHECK(x.asks.shown == top::pane::queues);
+  press(code::right);
   CHECK(x.asks.shown == top::pane::nodes);
   answer();
   CHECK(shows("10000/10000"));
@@ -522,6 +568,7 @@ TEST_CASE_METHOD(top_fixture, "top: panes, help and the end", "[app][top]") {
   answer();
   CHECK(shows("0 of 1 nodes"));
   press(code::back_tab);
+  press(code::left);
   CHECK(x.shown == top::pane::processes);
   press('?');
   CHECK(shows("panes:"));

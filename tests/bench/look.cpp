@@ -235,6 +235,7 @@ int main(int argc, char** argv) {
   const auto id = [](const char* kind, int i) { return kind + std::to_string(i); };
   measure("top's look: counts, registry, nodes, 200 rows", 50,
           [&](int) { value(app::top::look(to, asks)); });
+  measure("queues, 21 of them", 50, [&](int) { value(to.queues()); });
   measure("tree, 100 of each worker", 50, [&](int) { value(to.tree(tree_limit)); });
   const auto explain_one = [&](const process_id& which) {
     static_cast<void>(app::explain(value(app::gather(to, which))));

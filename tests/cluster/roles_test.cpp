@@ -151,6 +151,7 @@ TEST_CASE("roles: every message of the registry asks for its role", "[cluster][r
   x.needs_silent(worker, "offer", to, atom::offer_v, owner{"w", 1}, std::uint32_t{1},
                  std::vector<std::string>{}, std::vector<std::string>{});
   x.needs<prune_report>(role::admin, "prune", to, atom::prune_v, prune_request{});
+  x.needs<queue_settings>(role::operate, "queue", to, atom::queue_v, queue_request{"default"});
   x.needs<done>(role::admin, "compact", to, atom::compact_v, compact_request{});
   x.needs<std::string>(role::read, "snapshot", to, atom::snapshot_v);
   x.needs_silent(std::nullopt, "sweep", to, atom::sweep_v);
@@ -179,6 +180,7 @@ TEST_CASE("roles: readers, watcher, membership and node ask for theirs", "[clust
   x.needs<session_snapshot>(read, "session", reader, atom::session_v, session_query{});
   x.needs<check_report>(role::operate, "check", reader, atom::check_v);
   x.needs<process_counts>(read, "counts", reader, atom::count_v);
+  x.needs<queue_list>(read, "queues", reader, atom::queues_v);
   x.needs<std::string>(read, "snapshot", reader, atom::snapshot_v);
 
   const auto& watcher = x.far.watcher;

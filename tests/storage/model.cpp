@@ -64,7 +64,7 @@ std::optional<refusal> model::may_register(const std::vector<registration>& item
   std::map<std::string, const registration*> earlier;
   for (const auto& item : items) {
     if (const auto* stored = find(item.id)) {
-      if (!(stored->what == item)) {
+      if (!is_same(stored->what, item)) {
         return no(ec::registration_conflict);
       }
     } else if (tombstones.count(item.id) != 0) {
@@ -79,7 +79,7 @@ std::optional<refusal> model::may_register(const std::vector<registration>& item
       }
     }
     if (const auto before = earlier.find(item.id);
-        before != earlier.end() && !(*before->second == item)) {
+        before != earlier.end() && !is_same(*before->second, item)) {
       return no(ec::registration_conflict);
     }
     earlier.emplace(item.id, &item);
@@ -113,6 +113,7 @@ answer model::run(const register_request& x) {
         touch(parent); // Only the first child changes its parent.
       }
     }
+    queues.try_emplace(item.queue);
     const auto row = fresh.row;
     ids[item.id] = row;
     auto& stored = rows[row] = std::move(fresh);
@@ -168,6 +169,9 @@ grant_list model::grant(const grant_request& x) {
     if (!next) {
       continue;
     }
+    if (!lets_claim(*one, result.again_at)) {
+      continue;
+    }
     const auto& holder = x.claimants[*next].holder;
     if (one->what.attempts_max != 0 && one->attempt >= one->what.attempts_max && !one->resumed) {
       end(*one, ended_by(one->cancel ? outcome_kind::cancelled : outcome_kind::abandoned),
@@ -199,8 +203,67 @@ grant_list model::grant(const grant_request& x) {
     row.journaled = !one->journal.empty();
     result.each[*next].items.push_back(std::move(row));
     result.turns[*next] += (1U << 24U) / x.claimants[*next].slots;
+    if (auto& from = queues.at(one->what.queue); from.limits.rate != 0) {
+      from.expected_us = std::max(from.expected_us, now_ * 1'000)
+                         + from.limits.rate_period_ms * 1'000 / from.limits.rate;
+    }
   }
   return result;
+}
+
+bool model::lets_claim(const process& x, timestamp_ms& again_at) const {
+  const auto& from = queues.at(x.what.queue);
+  const auto& limits = from.limits;
+  std::uint32_t running = 0;
+  std::uint32_t with_key = 0;
+  for (const auto& [row, one] : rows) {
+    if (one.state == process_state::running && one.what.queue == x.what.queue) {
+      ++running;
+      with_key += one.what.concurrency_key == x.what.concurrency_key ? 1 : 0;
+    }
+  }
+  if (limits.paused || (limits.concurrency_max != 0 && running >= limits.concurrency_max)) {
+    return false;
+  }
+  if (!x.what.concurrency_key.empty() && limits.per_key_max != 0
+      && with_key >= limits.per_key_max) {
+    return false;
+  }
+  if (limits.rate != 0) {
+    const auto interval = limits.rate_period_ms * 1'000 / limits.rate;
+    const auto burst = limits.burst != 0
+                         ? limits.burst
+                         : std::max<std::int64_t>(1, limits.rate * 100 / limits.rate_period_ms);
+    const auto opens = from.expected_us - std::max<std::int64_t>((burst - 1) * interval, 999);
+    if (opens > now_ * 1'000) {
+      const auto at = (opens + 999) / 1'000;
+      again_at = again_at == 0 ? at : std::min(again_at, at);
+      return false;
+    }
+  }
+  return true;
+}
+
+answer model::run(const queue_request& x) {
+  const auto known = queues.count(x.queue) != 0;
+  const auto before = known ? queues.at(x.queue) : queue{};
+  const auto limits = changed_limits(before.limits, x);
+  if (!limits) {
+    return no(limits.why().code);
+  }
+  if (!known && *limits == queue_limits{}) {
+    return queue_settings{false, *limits};
+  }
+  auto& to = queues[x.queue];
+  if (*limits == before.limits) {
+    return queue_settings{known, *limits};
+  }
+  to.limits = *limits;
+  to.expected_us
+    = limits->rate == 0
+        ? 0
+        : std::min(to.expected_us, now_ * 1'000 + limits->rate_period_ms * 1'000 / limits->rate);
+  return queue_settings{known, *limits};
 }
 
 answer model::run(const renew_request& x) {

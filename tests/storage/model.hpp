@@ -95,6 +95,11 @@ public:
     bool ages = true;
   };
 
+  struct queue {
+    queue_limits limits;
+    std::int64_t expected_us = 0;
+  };
+
   /// Answers as the store must, tokens and texts aside. `now` is the time of the whole operation.
   answer apply(const operation& op, timestamp_ms now);
   /// The changes of the rows touched since the last call count as one batch.
@@ -109,6 +114,10 @@ public:
   std::map<std::string, tombstone> tombstones;
   std::map<std::string, std::uint64_t> incarnations;
   std::map<std::uint64_t, sent_wake> wakes;
+  /// Those that anything was registered in or said of.
+  std::map<std::string, queue> queues;
+  /// Outcomes `failure` by queue and minute, those of pruned rows included.
+  std::map<std::pair<std::string, timestamp_ms>, std::uint64_t> failed;
   std::uint64_t next_row = 1;
   std::uint64_t next_change = 1;
   std::uint64_t next_wake = 1;
@@ -143,6 +152,9 @@ private:
   answer run(const prune_request& x);
   answer run(const compact_request& x);
   answer run(const journal_request& x);
+  answer run(const queue_request& x);
+  /// Whether its queue lets a due row be claimed; sets when its rate does.
+  bool lets_claim(const process& x, timestamp_ms& again_at) const;
 
   /// The process of an id, or why there is none.
   process* named(const std::string& id, ec& why);

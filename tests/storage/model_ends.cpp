@@ -10,6 +10,9 @@ void model::end(process& x, const outcome& result, fencing_token fence) {
   x.finished_at = now_;
   x.resumed = false;
   x.wait.reset();
+  if (result.kind == outcome_kind::failure) {
+    ++failed[{x.what.queue, now_ / 60'000}];
+  }
   say(x, storage::rules::terminal_event(result.kind));
   ended_.push_back(x.row);
 }

@@ -40,7 +40,7 @@ public:
       {5, &generator::take},     {5, &generator::settle_wake}, {2, &generator::reference},
       {3, &generator::settle},   {1, &generator::abandon},     {3, &generator::requeue},
       {2, &generator::again},    {1, &generator::prune},       {4, &generator::compact},
-      {16, &generator::journal}};
+      {16, &generator::journal}, {2, &generator::queue}};
     static const int total = [] {
       int sum = 0;
       for (const auto& choice : choices) {
@@ -118,6 +118,9 @@ private:
   registration one_process() {
     auto one = tests::make_registration(id());
     one.priority = static_cast<std::int32_t>(below(3));
+    one.queue = chance(70) ? "default" : "q" + std::to_string(below(2));
+    one.concurrency_key = chance(40) ? "k" + std::to_string(below(2)) : "";
+    one.traceparent = chance(10) ? "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" : "";
     one.retry.attempts = static_cast<std::uint32_t>(1 + below(3));
     one.retry.backoff_ms = 0;
     one.event_types = {{"signal.go", "true", ""}, {"step", "true", "{}"}};
@@ -144,6 +147,32 @@ private:
       }
     }
     return one;
+  }
+
+  operation queue() {
+    queue_request x;
+    x.queue = chance(3) ? "no queue" : chance(50) ? "default" : "q" + std::to_string(below(3));
+    if (chance(50)) { // No bound most of the time, or little happens.
+      x.paused = x.concurrency_max = x.per_key_max = x.rate = 0;
+      return x;
+    }
+    const auto maybe = [this](std::int64_t& to, std::uint64_t bound) {
+      if (chance(30)) {
+        to = static_cast<std::int64_t>(below(bound));
+      }
+    };
+    maybe(x.paused, 2);
+    maybe(x.concurrency_max, 4);
+    maybe(x.per_key_max, 3);
+    if (chance(20)) {
+      x.rate = static_cast<std::int64_t>(below(5));
+      x.rate_period_ms = static_cast<std::int64_t>(below(3) * 1'000);
+    }
+    maybe(x.burst, 3);
+    if (x.paused == 1 && chance(60)) {
+      x.paused = 0;
+    }
+    return x;
   }
 
   operation claim() {
@@ -434,6 +463,7 @@ struct gist_of {
     for (std::size_t i = 0; i < all.each.size(); ++i) {
       text += " " + (*this)(all.each[i]) + " turn " + std::to_string(all.turns[i]);
     }
+    text += " again " + std::to_string(all.again_at);
     return text;
   }
   std::string operator()(const lease& held) const {
@@ -687,12 +717,59 @@ private:
       return "counters: expected " + std::to_string(model_.rows.size()) + ", got "
              + std::to_string(total);
     }
+    if (auto differs = compare_queues()) {
+      return differs;
+    }
     if (scan) {
       for (const auto& finding : store_->check()) {
         return "scan: " + finding;
       }
     }
     return std::nullopt;
+  }
+
+  std::optional<std::string> compare_queues() {
+    std::map<std::string, queue_view> expected;
+    for (const auto& [name, x] : model_.queues) {
+      expected[name].limits = x.limits;
+    }
+    for (const auto& [row, x] : model_.rows) {
+      auto& queue = expected[x.what.queue];
+      queue.running += x.state == process_state::running ? 1 : 0;
+      queue.waiting += x.state == process_state::waiting ? 1 : 0;
+      queue.quarantined += x.state == process_state::quarantined ? 1 : 0;
+      if (x.state == process_state::ready) {
+        const auto due = x.due_at <= now_;
+        ++(due ? queue.ready : queue.delayed);
+        if (due && (queue.oldest_ready_at == 0 || x.due_at < queue.oldest_ready_at)) {
+          queue.oldest_ready_at = x.due_at;
+        }
+      }
+    }
+    for (const auto& [at, number] : model_.failed) {
+      expected[at.first].failed_last_hour += at.second > now_ / 60'000 - 60 ? number : 0;
+    }
+    std::string text;
+    for (auto& [name, x] : expected) {
+      text += queue_text(name, x);
+    }
+    std::string got;
+    for (auto& x : store_->queues(now_).queues) {
+      x.ready += x.blocked; // Who stands aside is known once somebody has met it.
+      got += queue_text(x.name, x);
+    }
+    return text == got ? std::nullopt
+                       : std::optional{"queues\n  expected " + text + "\n  got      " + got};
+  }
+
+  static std::string queue_text(const std::string& name, queue_view x) {
+    x.name = name;
+    x.blocked = 0;
+    x.next_claim_at = 0;
+    const auto empty
+      = x.ready + x.delayed + x.running + x.waiting + x.quarantined + x.failed_last_hour == 0
+        && x.limits == queue_limits{};
+    return empty ? "" : to_json(x).dump();
   }
 
   storage::options options_;

@@ -55,6 +55,12 @@ inline std::string by(const std::string& what) {
   return "by " + what;
 }
 
+/// The same is asked for, whatever trace it belongs to.
+inline bool is_same(const registration& a, registration b) {
+  b.traceparent = a.traceparent;
+  return a == b;
+}
+
 inline outcome ended_by(outcome_kind kind) {
   outcome x;
   x.kind = kind;

@@ -92,8 +92,15 @@ TEST_CASE_METHOD(top_fixture, "top: keys do what they say, and q leaves the term
   CHECK(has(node.ask({"get", "first~1"}).out, "sleep"));
 
   terminal.type("2");
-  CHECK(terminal.shows("1 of 1 nodes"));
+  CHECK(terminal.shows("1 of 1 queues"));
+  terminal.type("p");
+  CHECK(terminal.shows("pause queue default? y or n"));
+  terminal.type("y");
+  CHECK(terminal.shows("PAUSED"));
+  CHECK(has(node.ask({"queues"}).out, "paused"));
   terminal.type("3");
+  CHECK(terminal.shows("1 of 1 nodes"));
+  terminal.type("4");
   CHECK(terminal.shows("local/keeper/second"));
   terminal.type("?");
   CHECK(terminal.shows("registered/s"));
@@ -190,7 +197,7 @@ TEST_CASE_METHOD(top_fixture, "top: without a terminal it says what to do, and p
           <= 80);
   }
   CHECK(has(node.ask({"top", "--once", "--interval", "1ms"}).err,
-            "--interval: '1ms' is not acceptable, expected 100ms or more"));
+            "--interval: '1ms' is not acceptable, expected 100ms to 1h"));
   CHECK(node.ask({"top", "--once", "-o", "json"}).code == 2);
   tests::pseudo_terminal unknown{
     {BELAY_PROGRAM, "top", "--data", node.directory().string()}, 24, 80, {"TERM=no-such-thing"}};
