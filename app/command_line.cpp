@@ -29,6 +29,7 @@ void add_commands(CLI::App& app, common_options& common, command_action& action)
   add_queue_commands(app, common, action);
   add_cluster_commands(app, common, action);
   add_look_commands(app, common, action);
+  add_top_command(app, common, action);
   add_timeline_command(app, common, action);
   add_run_command(app, common, action);
   add_tls_commands(app, common, action);

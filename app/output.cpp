@@ -154,6 +154,38 @@ nlohmann::json view_json(const process_view& x, timestamp_ms now) {
   return result;
 }
 
+std::string one_line(const std::string& json_text) {
+  const auto state = nlohmann::json::parse(json_text, nullptr, false);
+  if (!state.is_object()) {
+    return state.is_string() ? state.get<std::string>() : json_text;
+  }
+  std::string line;
+  for (const auto& [key, value] : state.items()) {
+    if (value.is_null() || value == false || value == "") {
+      continue;
+    }
+    const auto text = value.is_string()       ? value.get<std::string>()
+                      : value.is_structured() ? std::to_string(value.size())
+                                              : value.dump();
+    line += (line.empty() ? "" : "  ") + key + (value == true ? "" : " " + text);
+  }
+  return line;
+}
+
+std::string actor_line(const std::string& state_json) {
+  if (state_json.empty()) {
+    return "does not answer";
+  }
+  auto state = nlohmann::json::parse(state_json, nullptr, false);
+  if (!state.is_object()) {
+    return state_json;
+  }
+  for (const auto* name : {"actor", "id", "process"}) {
+    state.erase(name);
+  }
+  return one_line(state.dump());
+}
+
 void print_view(const process_view& x, timestamp_ms now) {
   const auto row = [](std::string_view key, const std::string& value) {
     std::string line{key};

@@ -28,6 +28,13 @@ private:
 /// Returns a view as the JSON object that `get` and `list` show.
 [[nodiscard]] nlohmann::json view_json(const process_view& x, timestamp_ms now);
 
+/// Returns JSON text in one line for people: of an object what is a number, a word or a yes, the
+/// rest only by its size; whatever else as it is.
+[[nodiscard]] std::string one_line(const std::string& json_text);
+
+/// The same of the state of an actor, without what its name says; "does not answer" of none.
+[[nodiscard]] std::string actor_line(const std::string& state_json);
+
 /// Prints one process in full, for people.
 void print_view(const process_view& x, timestamp_ms now);
 

@@ -132,6 +132,42 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
+/// What a bar is called: names of what the process itself has started without its id.
+std::string short_label(const timeline& x, const bar& one) {
+  auto label = (one.kind == bar_kind::child ? "child " : "") + one.label;
+  const auto prefix = x.id + "/";
+  if (const auto at = label.find(prefix); at != std::string::npos) {
+    label.erase(at, prefix.size());
+  }
+  return label;
+}
+
+/// The pause between two marks of the axis, for four to ten of them.
+duration_ms tick_of(duration_ms span) {
+  constexpr std::array<duration_ms, 12> last_steps{10'000,    15'000,    30'000,     60'000,
+                                                   120'000,   300'000,   900'000,    1'800'000,
+                                                   3'600'000, 7'200'000, 21'600'000, 43'200'000};
+  constexpr duration_ms ticks_max = 10;
+  constexpr duration_ms day = 86'400'000;
+  for (duration_ms unit = 1; unit < last_steps.front(); unit *= 10) {
+    for (const auto step : {unit, 2 * unit, 5 * unit}) {
+      if (span <= step * ticks_max) {
+        return step;
+      }
+    }
+  }
+  for (const auto step : last_steps) {
+    if (span <= step * ticks_max) {
+      return step;
+    }
+  }
+  auto step = day;
+  while (span > step * ticks_max) {
+    step *= 2;
+  }
+  return step;
+}
+
 std::string escaped(const std::string& text) {
   std::string result;
   for (const char c : text) {
@@ -160,11 +196,15 @@ constexpr const char* style = R"(
 body { font: 14px/1.5 system-ui, sans-serif; margin: 2em; color: #222; background: #fff; }
 h1 { font-size: 1.2em; } p { color: #555; }
 .row { display: grid; grid-template-columns: 18em 1fr 16em; gap: 1em; align-items: center; }
-.row:nth-child(odd) { background: #f6f6f6; }
+.bars .row:nth-child(odd) { background: #f6f6f6; }
 .label, .note { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .note { color: #555; } .track { position: relative; height: 1.2em; }
 .bar { position: absolute; top: .1em; height: 1em; min-width: 2px; border-radius: 2px; }
-.queued { background: #c9c9c9; } .delayed { background: #e9e2b8; } .running { background: #2b6cb0; }
+.chart { position: relative; } .lines { position: absolute; inset: 0; pointer-events: none; }
+.lines .track, .axis .track { height: 100%; } .axis { height: 1.5em; }
+.tick { position: absolute; top: 0; bottom: 0; border-left: 1px solid #ddd; }
+.axis .tick { border: 0; padding-left: 4px; color: #555; font-size: .85em; white-space: nowrap; }
+.queued { background: #9a9a9a; } .delayed { background: #e9e2b8; } .running { background: #2b6cb0; }
 .waiting { background: #b7d7f0; } .held { background: #c0392b; } .child { background: #6b9e5b; }
 .open { border-right: 3px dashed #222; }
 )";
@@ -187,11 +227,12 @@ timeline make_timeline(const process_view& process, const std::vector<event>& hi
     follows.read(x);
   }
   result.bars = follows.finish();
-  for (const auto& x : children) {
+  // They come newest first.
+  std::for_each(children.rbegin(), children.rend(), [&](const process_view& x) {
     const auto ended = x.finished_at != 0;
     result.bars.push_back({bar_kind::child, x.id, x.created_at, ended ? x.finished_at : now, !ended,
                            state_word(x, now)});
-  }
+  });
   std::stable_sort(result.bars.begin(), result.bars.end(),
                    [](const bar& a, const bar& b) { return a.from < b.from; });
   for (const auto& x : result.bars) {
@@ -223,7 +264,7 @@ std::string timeline_text(const timeline& x, std::size_t columns) {
     if (one.is_open) {
       track[last] = '>';
     }
-    const auto label = (one.kind == bar_kind::child ? "child " : "") + printable(one.label);
+    const auto label = printable(short_label(x, one));
     text += padded(label, label_width) + " " + track + " " + length_text(one)
             + (one.end.empty() ? "" : "  " + printable(one.end)) + "\n";
   }
@@ -240,18 +281,33 @@ std::string timeline_html(const timeline& x) {
                      + escaped(x.id) + "</title><style>" + style + "</style></head><body>\n<h1>"
                      + escaped(x.id) + "</h1>\n<p>" + escaped(x.state) + ", " + format_time(x.from)
                      + " to " + format_time(x.until) + " (" + span_text(x.until - x.from)
-                     + ")</p>\n<div>\n";
+                     + ")</p>\n<div class=\"chart\">\n";
+  const auto whole = std::max<timestamp_ms>(x.until - x.from, 1);
+  std::string lines;
+  std::string axis;
+  for (duration_ms at = 0; at <= whole; at += tick_of(whole)) {
+    const auto tick = "<span class=\"tick\" style=\"left:" + percent(at) + "\">";
+    lines += tick + "</span>";
+    // A number at the very end would stand in the next column.
+    constexpr duration_ms last_percent = 95;
+    axis += at * 100 > whole * last_percent ? "" : tick + format_duration(at) + "</span>";
+  }
+  const auto row_of = [](const std::string& name, const std::string& track) {
+    return "<div class=\"row " + name + "\"><span></span><span class=\"track\">" + track
+           + "</span><span></span></div>\n";
+  };
+  page += row_of("lines", lines) + row_of("axis", axis) + "<div class=\"bars\">\n";
   for (const auto& one : x.bars) {
-    const auto label = (one.kind == bar_kind::child ? "child " : "") + escaped(one.label);
+    const auto label = escaped(short_label(x, one));
     const auto note = length_text(one) + (one.end.empty() ? "" : ", " + escaped(one.end));
-    page += "<div class=\"row\"><span class=\"label\" title=\"" + label + "\">" + label
+    page += "<div class=\"row\"><span class=\"label\" title=\"" + escaped(one.label) + "\">" + label
             + "</span><span class=\"track\"><span class=\"bar " + to_string(one.kind)
             + (one.is_open ? " open" : "") + "\" style=\"left:" + percent(one.from - x.from)
             + ";width:" + percent(one.until - one.from) + "\" title=\"" + format_time(one.from)
             + " to " + format_time(one.until) + "\"></span></span><span class=\"note\" title=\""
             + note + "\">" + note + "</span></div>\n";
   }
-  page += "</div>\n<p>";
+  page += "</div></div>\n<p>";
   for (const auto kind : {bar_kind::queued, bar_kind::delayed, bar_kind::running, bar_kind::waiting,
                           bar_kind::held, bar_kind::child}) {
     page += "<span class=\"" + to_string(kind) + "\" style=\"padding:0 .6em\">&nbsp;</span> "

@@ -21,6 +21,7 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/belayConfigVersion.cmake"
 install(FILES "${CMAKE_BINARY_DIR}/belayConfig.cmake" "${CMAKE_BINARY_DIR}/belayConfigVersion.cmake"
   cmake/FindCAF.cmake cmake/FindLMDB.cmake cmake/FindUV.cmake
   cmake/FindPrometheusCore.cmake cmake/FindMicrohttpd.cmake
+  cmake/FindNCURSESW.cmake cmake/FindUTF8PROC.cmake
   DESTINATION "${config_dir}")
 
 # Manual pages and completion scripts, made by the program itself from what it knows of its commands.

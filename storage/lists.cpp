@@ -10,6 +10,9 @@ namespace {
 /// Rows one `list` looks at before it answers with what it has; the caller goes on from `next`.
 constexpr std::size_t list_scan_max = 200'000;
 
+/// Longest status that stands in a list, in bytes: a thousand rows of them stay a small message.
+constexpr std::size_t listed_status_max = 256;
+
 /// A filter of `list_query`; the cheap parts first, so that most rows are decided by their head.
 class list_filter {
 public:
@@ -77,8 +80,8 @@ private:
   std::optional<row_id> parent_;
 };
 
-/// Walks the rows a list looks at, newest first: all, or those that one session observes or one
-/// parent started.
+/// Walks the rows a list looks at, newest first: all, those that somebody holds, or those that one
+/// session observes or one parent started.
 class row_walk {
 public:
   row_walk(const transaction& txn, const table_handles& tables, std::string prefix, MDB_dbi table,
@@ -138,6 +141,8 @@ process_page store::list(const list_query& query, timestamp_ms now) const {
   } else if (!query.parent.empty()) {
     prefix = row_key(*read.row(query.parent));
     table = tables.child;
+  } else if (query.state == "running") {
+    table = tables.lease; // Exactly those: a few thousand of maybe millions.
   }
   row_walk rows{txn, tables, std::move(prefix), table, query.after};
   std::size_t scanned = 0;
@@ -153,6 +158,12 @@ process_page store::list(const list_query& query, timestamp_ms now) const {
     const auto body = read.body(last);
     if (filter.admits(body)) {
       page.processes.push_back(view_of(read, last, head, body));
+      if (head.has_status) {
+        auto said = decode_status(*txn.get(tables.status, row_key(last)));
+        if (!said.in_file && said.content.size() <= listed_status_max) {
+          page.processes.back().status_json = std::move(said.content);
+        }
+      }
     }
   }
   if (rows.found()) {

@@ -10,6 +10,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <chrono>
 #include <optional>
+#include <thread>
 #include <tuple>
 
 namespace belay::actors {
@@ -26,6 +27,8 @@ constexpr milliseconds scan_deadline{3'600'000};
 constexpr duration_ms wait_slice_ms = 4'000;
 /// What an answer may take beyond the time it was asked to wait.
 constexpr milliseconds answer_margin{3'000};
+/// How long the end of a client may take.
+constexpr milliseconds end_patience{5'000};
 
 } // namespace
 
@@ -36,7 +39,25 @@ client::impl::~impl() {
     const std::lock_guard lock{greeted->mutex};
     greeted->node = {};
   }
-  own_system.reset();
+  if (own_system) {
+    // CAF 0.17.6 sometimes waits for ever for its threads to be gone though they are (its counter
+    // is at 0 and nobody wakes who waits for that). So it ends beside us, and is left behind if
+    // need be.
+    struct remains {
+      std::unique_ptr<system_config> config;
+      std::shared_ptr<const route> way;
+      std::unique_ptr<caf::actor_system> system;
+    };
+    auto left = std::make_unique<remains>(
+      remains{std::move(config), std::move(way), std::move(own_system)});
+    std::promise<void> done;
+    const auto ended = done.get_future();
+    std::thread{[left = std::move(left), done = std::move(done)]() mutable {
+      left.reset();
+      done.set_value();
+    }}.detach();
+    ended.wait_for(end_patience);
+  }
 }
 
 std::optional<refusal> client::impl::open(caf::actor_system& system, courier_setup setup) {

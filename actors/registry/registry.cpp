@@ -246,10 +246,12 @@ void registry_state::commit() {
     if (const auto* rows = std::get_if<claimed_list>(&result.answers[i]);
         rows != nullptr && !rows->items.empty()) {
       consider_alarm(rows->items.front().held.expires_at);
+      claims_ += rows->items.size();
     }
     if (const auto* rows = std::get_if<grant_list>(&result.answers[i])) {
       for (const auto& one : rows->each) {
         consider_alarm(one.items.empty() ? 0 : one.items.front().held.expires_at);
+        claims_ += one.items.size();
       }
       consider_alarm(rows->again_at);
     }
@@ -321,6 +323,7 @@ std::string registry_state::snapshot() {
                         {"commits", commits_},
                         {"operations", operations_},
                         {"refused", refused_},
+                        {"claims", claims_},
                         {"alarm_at", alarm_at_},
                         {"pruned", pruned_},
                         {"nearly_full", links_.store->nearly_full()},

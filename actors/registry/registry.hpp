@@ -155,6 +155,8 @@ private:
   bool commit_failed_ = false;
   std::uint64_t operations_ = 0;
   std::uint64_t refused_ = 0;
+  /// Rows that were given to workers.
+  std::uint64_t claims_ = 0;
   std::uint64_t pruned_ = 0;
   /// Pruning messages on their way: the next round waits for them.
   std::uint32_t pruning_ = 0;

@@ -90,6 +90,7 @@ void add_session_commands(CLI::App& app, common_options& common, command_action&
 void add_snapshot_command(CLI::App& app, common_options& common, command_action& action);
 void add_workflow_commands(CLI::App& app, common_options& common, command_action& action);
 void add_look_commands(CLI::App& app, common_options& common, command_action& action);
+void add_top_command(CLI::App& app, common_options& common, command_action& action);
 void add_queue_commands(CLI::App& app, common_options& common, command_action& action);
 void add_cluster_commands(CLI::App& app, common_options& common, command_action& action);
 void add_timeline_command(CLI::App& app, common_options& common, command_action& action);

@@ -1,6 +1,6 @@
 // belay tree, inspect, explain: what each actor thinks, and why something does not run.
 #include "app/commands/commands.hpp"
-#include "app/explanation.hpp"
+#include "app/facts.hpp"
 #include "messages/did_you_mean.hpp"
 
 #include <algorithm>
@@ -12,29 +12,6 @@ namespace {
 
 /// Processes of each worker that are looked at unless told otherwise.
 constexpr std::uint32_t limit_default = 100;
-/// Of the history: enough for the reasons of a quarantine.
-constexpr std::uint32_t history_events = 100;
-constexpr std::uint32_t named_processes = 10;
-
-/// The state in one line: what is a number, a word or a yes; the rest only by its size.
-std::string one_line(const std::string& state_json) {
-  if (state_json.empty()) {
-    return "does not answer";
-  }
-  const auto state = nlohmann::json::parse(state_json, nullptr, false);
-  std::string line;
-  for (const auto& [key, value] : state.items()) {
-    const auto is_name = key == "actor" || key == "id" || key == "process";
-    if (is_name || value.is_null() || value == false || value == "") {
-      continue;
-    }
-    const auto text = value.is_string()       ? value.get<std::string>()
-                      : value.is_structured() ? std::to_string(value.size())
-                                              : value.dump();
-    line += (line.empty() ? "" : "  ") + key + (value == true ? "" : " " + text);
-  }
-  return line;
-}
 
 nlohmann::json view_of(const actor_view& x) {
   nlohmann::json result{{"name", x.name}, {"depth", x.depth}, {"answered", !x.state_json.empty()}};
@@ -61,7 +38,7 @@ void draw(const std::vector<actor_view>& all) {
       const auto last = is_last(all, i, depth);
       line += depth == all[i].depth ? (last ? "└─ " : "├─ ") : (last ? "   " : "│  ");
     }
-    print_line(line + printable(all[i].name) + "  " + printable(one_line(all[i].state_json)));
+    print_line(line + printable(all[i].name) + "  " + printable(actor_line(all[i].state_json)));
   }
 }
 
@@ -122,53 +99,9 @@ exit_code inspect(const common_options& common, const std::string& name) {
   return exit_code::success;
 }
 
-known_facts gather(actors::client& client, const process_id& id) {
-  known_facts x;
-  x.process = expect(client.get(id));
-  x.now = wall_now();
-  x.nodes = expect(client.nodes()).nodes;
-  const auto registry = nlohmann::json::parse(expect(client.registry_snapshot()));
-  x.nearly_full = registry.value("nearly_full", false);
-  x.commit_failed = registry.value("commit_failed", false);
-  if (x.process.state == process_state::quarantined) {
-    x.history = expect(client.recent_events(id, history_events)).events;
-  }
-  if (x.process.state == process_state::ready) {
-    list_query query;
-    for (auto& one : expect(client.queues()).queues) {
-      if (one.name == x.process.queue) {
-        if (one.limits.concurrency_max != 0 && one.running >= one.limits.concurrency_max) {
-          query.queue = one.name;
-        }
-        x.queue = std::move(one);
-      }
-    }
-    query.state = "running";
-    query.limit = named_processes;
-    x.running = expect(client.list(query)).processes;
-  }
-  auto conditions = x.process.waiting.also;
-  conditions.insert(conditions.begin(), x.process.waiting.until);
-  for (const auto& one : conditions) {
-    if (one.kind == wait_kind::child && x.awaited.size() < named_processes) {
-      if (auto child = client.get(one.name)) {
-        x.awaited.push_back(std::move(*child));
-      }
-    }
-  }
-  if (x.process.waiting.until.kind == wait_kind::closing) {
-    list_query query;
-    query.parent = id;
-    query.state = "live";
-    query.limit = named_processes;
-    x.awaited = expect(client.list(query)).processes;
-  }
-  return x;
-}
-
 exit_code explain_process(const common_options& common, const process_id& id) {
   const auto client = connect(common);
-  const auto known = gather(*client, id);
+  const auto known = expect(gather(*client, id));
   const auto said = explain(known);
   if (common.format == output_format::json) {
     auto facts = nlohmann::json::array();

@@ -1,6 +1,7 @@
 // belay prune, retry, release, abandon, complete, doctor: what an operator does to processes.
 #include "messages/upkeep.hpp"
 
+#include "app/again.hpp"
 #include "app/commands/commands.hpp"
 #include "messages/json_strict.hpp"
 #include "messages/outcome_input.hpp"
@@ -110,15 +111,8 @@ exit_code retry(const common_options& common, const std::string& id, std::string
     say(common, {{"id", id}, {"ready", true}}, id + "  is ready now");
     return exit_code::success;
   }
-  for (int number = 1; as.empty(); ++number) {
-    const auto free = id + "~" + std::to_string(number);
-    const auto taken = client->get(free);
-    if (!taken && taken.why().code == ec::unknown_process) {
-      as = free;
-    }
-  }
-  const auto made = expect(client->again({id, as})).items.front();
-  say(common, {{"id", made.id}, {"retry_of", id}}, made.id + "  registered, as " + id + " was");
+  const auto made = expect(register_anew(*client, id, std::move(as)));
+  say(common, {{"id", made}, {"retry_of", id}}, made + "  registered, as " + id + " was");
   return exit_code::success;
 }
 

@@ -264,8 +264,12 @@ TEST_CASE_METHOD(journal_fixture, "status: shown by get, the last one counts",
   x.status = R"({"step":1})";
   CHECK(apply<journal_receipt>(x).entries == 0);
   CHECK(store->get("a")->status_json == x.status);
+  list_query running;
+  running.state = "running";
+  CHECK(store->list(running, now).processes.at(0).status_json == x.status);
   x.status = "\"" + std::string(4'000, 's') + "\"";
   apply<journal_receipt>(x);
+  CHECK(store->list(running, now).processes.at(0).status_json.empty()); // Too long for a list.
   CHECK(store->get("a")->status_json == x.status);
   journal({entry(1)});
   CHECK(store->get("a")->status_json == x.status);

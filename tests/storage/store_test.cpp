@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <set>
 
 using namespace belay;
 using tests::make_declaring;
@@ -381,6 +382,22 @@ TEST_CASE_METHOD(store_fixture, "list: pages reach every row once, filters and c
   CHECK(store->list(query, now).processes.size() == 1);
   query.state = "live";
   CHECK(store->list(query, now).processes.size() == 24);
+  const auto held = claim(7);
+  query.state = "running";
+  query.limit = 3;
+  seen.clear();
+  do {
+    const auto page = store->list(query, now);
+    for (const auto& x : page.processes) {
+      seen.push_back(x.id);
+    }
+    query.after = page.next;
+  } while (query.after != row_id{});
+  CHECK(seen.size() == held.size());
+  CHECK(std::set<std::string>{seen.begin(), seen.end()}.size() == held.size());
+  for (const auto& x : held) {
+    apply<done>(release_request{x.held, "back"});
+  }
   query = {};
   query.queue = "unheard-of";
   CHECK(store->list(query, now).processes.empty());
