@@ -59,6 +59,9 @@ void node_state::start_registry() {
   membership_ = self_->spawn(membership, std::move(own), setup_.known);
   registry_links links{setup_.store, setup_.clock,    setup_.random,    watcher_,    timekeeper_,
                        membership_,  setup_.on_fault, setup_.at_commit, setup_.known};
+  if (setup_.tracer) {
+    links.trace = std::make_shared<tracing::registry_trace>(setup_.tracer);
+  }
   registry_ = setup_.detach_registry
                 ? self_->spawn<caf::detached>(registry, std::move(links), setup_.registry)
                 : self_->spawn(registry, std::move(links), setup_.registry);
@@ -75,6 +78,7 @@ void node_state::start_registry() {
                         setup_.tools,
                         setup_.run_code,
                         [clock = setup_.clock] { return clock->now(); }};
+    worker.tracer = setup_.tracer;
     sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
     self_->send(sweeper_, atom::enlist_v);
     adopt(sweeper_);
@@ -96,6 +100,7 @@ void node_state::start_worker() {
   uplink_ = self_->spawn(uplink, setup_.uplink);
   worker_links worker{uplink_, uplink_,      uplink_,         {},
                       uplink_, setup_.tools, setup_.run_code, [clock] { return clock->now(); }};
+  worker.tracer = setup_.tracer;
   sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
   self_->send(uplink_, atom::connect_v, caf::actor_cast<caf::actor>(sweeper_));
   adopt(sweeper_);

@@ -6,6 +6,7 @@
 #include "actors/registry/registry.hpp"
 #include "actors/registry/watcher.hpp"
 #include "actors/running/tool.hpp"
+#include "actors/trace/tracer.hpp"
 #include "actors/worker/sweeper.hpp"
 #include "messages/protocol.hpp"
 
@@ -47,6 +48,8 @@ struct node_setup {
   bool detach_registry = true;
   /// Called when the registry faults or another actor ends that should not.
   std::function<void(const std::string&)> on_fault;
+  /// None: no traces.
+  std::shared_ptr<const tracing::tracer> tracer;
 };
 
 /// What the NODE does. Start order: watcher, timekeeper, membership, registry, readers, sweeper.

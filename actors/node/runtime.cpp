@@ -90,6 +90,8 @@ uplink_setup make_uplink(const runtime_options& options, const route* way) {
 } // namespace
 
 struct runtime::impl {
+  /// Goes last: actors hold it, and it writes what they have left.
+  std::shared_ptr<const tracing::tracer> tracer;
   std::unique_ptr<running::work_pool> workflow_threads;
   std::shared_ptr<storage::store> store;
   std::unique_ptr<system_config> config;
@@ -154,6 +156,7 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   }
   auto& x = *impl_;
   const auto joins = !options.join_host.empty();
+  x.tracer = tracing::make_tracer(options.trace, options.name);
   if (!joins) {
     x.store = open_store(options);
   }
@@ -210,6 +213,7 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.readers = options.readers;
   setup.safety_sweep_ms = options.safety_sweep_ms;
   setup.drain_timeout_ms = options.drain_timeout_ms;
+  setup.tracer = x.tracer;
   const auto otherwise = joins ? end_worker : end_program;
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
   x.node = x.system->spawn(node, std::move(setup));

@@ -6,6 +6,7 @@
 #include "actors/node/link_policy.hpp"
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
+#include "actors/trace/options.hpp"
 #include "actors/workflow/facets.hpp"
 #include "messages/ids.hpp"
 #include "storage/store.hpp"
@@ -93,6 +94,8 @@ struct runtime_options {
   /// Pauses between tries to reach the registry: the first, and the longest.
   duration_ms reconnect_min_ms = 50;
   duration_ms reconnect_max_ms = 2'000;
+
+  tracing::options trace;
 
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).

@@ -44,6 +44,9 @@ storage::batch_context registry_state::context() const {
 
 void registry_state::enqueue(operation op, std::size_t bytes, answer_function answered) {
   ready_hint_ = ready_hint_ || may_make_ready(op);
+  if (links_.trace) {
+    links_.trace->joined();
+  }
   batch_.push_back(std::move(op));
   answers_.push_back(std::move(answered));
   batch_bytes_ += bytes;
@@ -194,12 +197,18 @@ void registry_state::commit() {
     vanish();
     return;
   }
+  if (links_.trace) {
+    links_.trace->commit_begins();
+  }
   try {
     result = links_.store->apply(batch, context());
   } catch (const storage::error& x) {
     const auto full = x.kind() == storage::error_kind::full;
     const refusal no
       = full ? refusal{ec::store_full, x.what()} : refusal{ec::outcome_unknown, x.what()};
+    if (links_.trace) {
+      links_.trace->commit_failed();
+    }
     for (auto& answered : answers) {
       answer refused = no;
       answered(refused);
@@ -221,6 +230,9 @@ void registry_state::commit() {
     return;
   }
   ++commits_;
+  if (links_.trace) {
+    links_.trace->committed(batch, result.answers);
+  }
   commit_failed_ = false;
   operations_ += batch.size();
   for (std::size_t i = 0; i < answers.size(); ++i) {

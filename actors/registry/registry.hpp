@@ -4,6 +4,7 @@
 #include "actors/clock.hpp"
 #include "actors/cluster/visitors.hpp"
 #include "actors/registry/retention.hpp"
+#include "actors/trace/registry_trace.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -54,6 +55,8 @@ struct registry_links {
   std::function<bool(commit_point)> at_commit;
   /// None: nobody comes from outside.
   std::shared_ptr<visitors> known;
+  /// None: no traces.
+  std::shared_ptr<tracing::registry_trace> trace;
 };
 
 /// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`

@@ -25,13 +25,19 @@ process_state_machine::~process_state_machine() = default;
 void process_state_machine::start(pointer self, process_setup setup) {
   self_ = self;
   setup_ = std::move(setup);
-  self->set_exit_handler([this](const caf::exit_msg& x) { end(x.reason); });
+  self->set_exit_handler([this](const caf::exit_msg& x) {
+    if (!setup_.links.uplink) { // Of another node's run the registry says that it was lost.
+      trace_.ended("stopped");
+    }
+    end(x.reason);
+  });
   try {
     what_ = registration_from_canonical(setup_.row.registration_json);
   } catch (const std::exception& x) {
     finished(make_failure(failure_class::internal, "registration_unreadable", x.what(), false));
     return;
   }
+  trace_ = {setup_.links.tracer, setup_.row, what_};
   if (setup_.row.cancel_requested && !setup_.row.journaled) {
     cancelling_ = true;
     finished(make_cancelled("cancelled before this attempt began"));
@@ -67,6 +73,7 @@ void process_state_machine::run() {
     give_back();
     return;
   }
+  trace_.begin();
   const auto args = nlohmann::json::parse(what_.input).at("args");
   if (const auto no = tools.check_args(what_.kind, args); no && !setup_.row.journaled) {
     finished(make_failure(failure_class::invalid_request, "bad_arguments", no->text, false));
@@ -101,7 +108,7 @@ void process_state_machine::run_tool(const nlohmann::json& args) {
     set_alarm(timeout_tag, what_.timeout_ms);
   }
   const auto* tool = setup_.links.tools->find(what_.kind);
-  run_ = tool->start({what_.id, setup_.row.attempt}, args, callbacks());
+  run_ = tool->start({what_.id, setup_.row.attempt, trace_.traceparent()}, args, callbacks());
 }
 
 void process_state_machine::run_workflow() {
@@ -112,6 +119,7 @@ void process_state_machine::run_workflow() {
   x.slot = setup_.slot;
   x.links = setup_.links;
   x.policy = setup_.workflow;
+  x.trace = trace_;
   x.cancel_grace_ms = setup_.cancel_grace_ms;
   if (what_.timeout_ms > 0) {
     // A workflow's time counts from its first start, however often it is parked on the way.
@@ -119,7 +127,10 @@ void process_state_machine::run_workflow() {
     set_alarm(timeout_tag, std::max<duration_ms>(x.deadline - setup_.links.now(), 0));
   }
   x.finished = [this](outcome result) { finished(std::move(result)); };
-  x.parked = [this] { end(caf::exit_reason::normal); };
+  x.parked = [this] {
+    trace_.ended("parked");
+    end(caf::exit_reason::normal);
+  };
   x.lost = [this] { lost("journal"); };
   x.set_alarm = [this](std::uint32_t tag, duration_ms delay) {
     self_->send(setup_.links.sweeper, atom::alarm_v, setup_.slot, false, tag, delay);
@@ -183,8 +194,14 @@ void process_state_machine::release(const std::string& reason) {
     workflow_->abandon();
   }
   self_->request(setup_.links.registry, registry_deadline, atom::release_v, setup_.row.held, reason)
-    .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
-          [this](const caf::error& x) { self_->quit(x); });
+    .then(
+      [this](const done& x) {
+        if (x.count > 0) { // Else it was not ours any more.
+          trace_.ended("released");
+        }
+        self_->quit(caf::exit_reason::normal);
+      },
+      [this](const caf::error& x) { self_->quit(x); });
 }
 
 void process_state_machine::alarm(std::uint32_t tag) {
@@ -311,6 +328,7 @@ void process_state_machine::finished(outcome result) {
     return;
   }
   phase_ = phase::completing;
+  trace_.over();
   result_ = std::move(result);
   if (timed_out_ && result_.kind != outcome_kind::success) {
     result_
@@ -327,21 +345,24 @@ void process_state_machine::finished(outcome result) {
 void process_state_machine::complete() {
   self_
     ->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
-    .then([this](const completion&) { end(caf::exit_reason::normal); },
-          [this](const caf::error& x) {
-            const auto why = to_refusal(x);
-            if (why.code == ec::lease_superseded || why.code == ec::already_terminal) {
-              end(x);
-              return;
-            }
-            if (why.code == ec::bad_request) {
-              // The outcome itself is not acceptable (too large): the process still ends.
-              result_
-                = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
-            }
-            // The keeper ends this when the lease does.
-            set_alarm(retry_tag, complete_pause_ms);
-          });
+    .then(
+      [this](const completion& x) {
+        trace_.ended(result_, x.status == completion_status::retry_scheduled);
+        end(caf::exit_reason::normal);
+      },
+      [this](const caf::error& x) {
+        const auto why = to_refusal(x);
+        if (why.code == ec::lease_superseded || why.code == ec::already_terminal) {
+          end(x);
+          return;
+        }
+        if (why.code == ec::bad_request) {
+          // The outcome itself is not acceptable (too large): the process still ends.
+          result_ = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
+        }
+        // The keeper ends this when the lease does.
+        set_alarm(retry_tag, complete_pause_ms);
+      });
 }
 
 void process_state_machine::end(caf::error reason) {

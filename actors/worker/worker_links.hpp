@@ -9,6 +9,10 @@
 #include <functional>
 #include <memory>
 
+namespace belay::tracing {
+class tracer;
+}
+
 namespace belay::actors {
 
 /// Runs code of a process on a thread where it may block. Returns the ticket by which it can be
@@ -36,6 +40,8 @@ struct worker_links {
   code_runner run_code;
   /// The time that timers are measured by: the registry's.
   std::function<timestamp_ms()> now;
+  /// None: no traces.
+  std::shared_ptr<const tracing::tracer> tracer;
 };
 
 } // namespace belay::actors
