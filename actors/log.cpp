@@ -18,8 +18,9 @@ namespace belay::log {
 
 namespace {
 
-constexpr std::array<std::string_view, 10> component_names{
-  "client", "exec", "gate", "keeper", "node", "process", "registry", "store", "sweeper", "watcher"};
+constexpr std::array<std::string_view, 11> component_names{
+  "client",   "exec",  "gate",    "keeper", "node",   "process",
+  "registry", "store", "sweeper", "trace",  "watcher"};
 
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
 

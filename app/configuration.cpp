@@ -3,6 +3,7 @@
 #include "actors/gate/tls_context.hpp"
 #include "actors/machine.hpp"
 #include "app/configuration_keys.hpp"
+#include "app/configuration_values.hpp"
 #include "app/node_file.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/membership.hpp"
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -36,37 +36,6 @@ std::string join(const texts& words) {
   return text;
 }
 
-/// Returns a basic string of TOML.
-std::string quoted(const std::string& text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte == 0x7F) {
-      result += "\\u00";
-      result += digits[byte >> 4U];
-      result += digits[byte & 0x0FU];
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
-std::string size_text(std::int64_t bytes) {
-  constexpr std::array<std::pair<const char*, std::int64_t>, 3> units{
-    {{"GiB", gib}, {"MiB", kib * kib}, {"KiB", kib}}};
-  for (const auto& [name, factor] : units) {
-    if (bytes != 0 && bytes % factor == 0) {
-      return std::to_string(bytes / factor) + name;
-    }
-  }
-  return std::to_string(bytes) + "B";
-}
-
 std::string number_text(const number_key& x, std::int64_t value) {
   switch (x.how) {
     case unit::duration:
@@ -77,22 +46,6 @@ std::string number_text(const number_key& x, std::int64_t value) {
       break;
   }
   return std::to_string(value);
-}
-
-std::optional<std::int64_t> parse_size(const std::string& text) {
-  constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> units{
-    {{"", 1}, {"B", 1}, {"KiB", kib}, {"MiB", kib * kib}, {"GiB", gib}}};
-  std::int64_t number = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  const std::string_view name{stop, static_cast<std::size_t>(end - stop)};
-  for (const auto& [known, factor] : units) {
-    std::int64_t result = 0;
-    if (error == std::errc{} && known == name && !__builtin_mul_overflow(number, factor, &result)) {
-      return result;
-    }
-  }
-  return std::nullopt;
 }
 
 [[noreturn]] void fail(const std::string& origin, const std::string& name, const std::string& value,
@@ -162,6 +115,15 @@ void set(configuration& to, const flag_key& x, const std::string& name, const to
     fail(origin, name, node_text(node), "true or false");
   }
   to.*x.member = given->get();
+}
+
+void set(configuration& to, const ratio_key& x, const std::string& name, const toml::node& node,
+         const std::string& origin) {
+  const auto value = node.value<double>();
+  if (!value || !(*value >= 0.0 && *value <= 1.0)) {
+    fail(origin, name, node_text(node), "a number from 0 to 1");
+  }
+  to.*x.member = *value;
 }
 
 void set(configuration& to, const list_key& x, const std::string& name, const toml::node& node,
@@ -242,7 +204,8 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   auto parsed = parse(value);
   const auto* found = find_key(name);
   const auto wants_text = found != nullptr && !std::holds_alternative<list_key>(found->what)
-                          && !std::holds_alternative<flag_key>(found->what);
+                          && !std::holds_alternative<flag_key>(found->what)
+                          && !std::holds_alternative<ratio_key>(found->what);
   const auto is_text = found != nullptr && std::holds_alternative<text_key>(found->what);
   if (!parsed || parsed->size() != 1 || (is_text && !(*parsed)["x"].is_string())
       || (wants_text && !(*parsed)["x"].is_string() && !(*parsed)["x"].is_integer())) {
@@ -346,6 +309,9 @@ void check_together(const configuration& x) {
                       + format_duration(x.cluster_reconnect_min) + ")"};
   }
   check_message_sizes(x);
+  if (const auto no = bad_trace_setting(x)) {
+    throw bad_setting{*no};
+  }
   if (x.lease_ttl < 3 * x.lease_renew_interval) {
     throw bad_setting{"lease.ttl: " + format_duration(x.lease_ttl)
                       + " is not acceptable, expected at least three times lease.renew_interval ("
@@ -402,6 +368,9 @@ std::string value_text(const configuration& from, const key& x) {
   if (const auto* flag = std::get_if<flag_key>(&x.what)) {
     return from.*flag->member ? "true" : "false";
   }
+  if (const auto* ratio = std::get_if<ratio_key>(&x.what)) {
+    return ratio_text(from.*ratio->member);
+  }
   std::string list = "[";
   for (const auto& item : from.*std::get<list_key>(x.what).member) {
     list += (list.size() == 1 ? "" : ", ") + quoted(item);
@@ -432,6 +401,8 @@ std::vector<key_info> configuration_keys() {
     } else if (const auto* text = std::get_if<text_key>(&x.what);
                text != nullptr && !text->words.empty()) {
       help += " (" + join(text->words) + ")";
+    } else if (std::holds_alternative<ratio_key>(x.what)) {
+      help += " (0 to 1)";
     }
     result.push_back({x.name, value_text(defaults, x), std::move(help), unit_text(x)});
   }

@@ -102,6 +102,19 @@ struct configuration {
   duration_ms metrics_timeout = 10'000;
   duration_ms metrics_ready_within = 2'000;
 
+  std::string trace_file;
+  std::int64_t trace_file_max = 64LL << 20;
+  std::string trace_endpoint;
+  double trace_sample = 1.0;
+  std::int64_t trace_queue_max = 10'000;
+  std::int64_t trace_batch_max = 512;
+  duration_ms trace_flush_interval = 1'000;
+  duration_ms trace_timeout = 10'000;
+  std::int64_t trace_retries = 5;
+  duration_ms trace_retry_min = 500;
+  duration_ms trace_retry_max = 5'000;
+  duration_ms trace_shutdown_timeout = 5'000;
+
   std::string log_level = "info";
   std::string log_format = "auto";
   /// "component=level" each.

@@ -35,9 +35,14 @@ struct flag_key {
   bool configuration::*member;
 };
 
+/// A number from 0 to 1.
+struct ratio_key {
+  double configuration::*member;
+};
+
 struct key {
   std::string name;
-  std::variant<number_key, text_key, list_key, flag_key> what;
+  std::variant<number_key, text_key, list_key, flag_key, ratio_key> what;
   std::string help;
 };
 

@@ -115,6 +115,18 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   x.metrics.http.timeout_ms = settings.metrics_timeout;
   x.metrics.names_max = as<std::size_t>(settings.metrics_names_max);
   x.metrics.ready_within_ms = settings.metrics_ready_within;
+  x.trace.file = settings.trace_file;
+  x.trace.file_bytes_max = as<std::uint64_t>(settings.trace_file_max);
+  x.trace.endpoint = settings.trace_endpoint;
+  x.trace.sample = settings.trace_sample;
+  x.trace.queue_max = as<std::size_t>(settings.trace_queue_max);
+  x.trace.batch_max = as<std::size_t>(settings.trace_batch_max);
+  x.trace.flush_interval_ms = settings.trace_flush_interval;
+  x.trace.timeout_ms = settings.trace_timeout;
+  x.trace.retries = as<std::uint32_t>(settings.trace_retries);
+  x.trace.retry_min_ms = settings.trace_retry_min;
+  x.trace.retry_max_ms = settings.trace_retry_max;
+  x.trace.shutdown_timeout_ms = settings.trace_shutdown_timeout;
   return x;
 }
 

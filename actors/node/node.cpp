@@ -63,6 +63,9 @@ void node_state::start_registry() {
   registry_links links{setup_.store, setup_.clock,         setup_.random,   watcher_,
                        timekeeper_,  membership_,          setup_.on_fault, setup_.at_commit,
                        setup_.known, setup_.registry_meter};
+  if (setup_.tracer) {
+    links.trace = std::make_shared<tracing::registry_trace>(setup_.tracer);
+  }
   registry_ = setup_.detach_registry
                 ? self_->spawn<caf::detached>(registry, std::move(links), setup_.registry)
                 : self_->spawn(registry, std::move(links), setup_.registry);
@@ -80,6 +83,7 @@ void node_state::start_registry() {
                         setup_.run_code,
                         [clock = setup_.clock] { return clock->now(); },
                         setup_.worker_meter};
+    worker.tracer = setup_.tracer;
     sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
     self_->send(sweeper_, atom::enlist_v);
     adopt(sweeper_);
@@ -108,6 +112,7 @@ void node_state::start_worker() {
                       setup_.run_code,
                       [clock] { return clock->now(); },
                       setup_.worker_meter};
+  worker.tracer = setup_.tracer;
   sweeper_ = self_->spawn(sweeper, std::move(worker), setup_.worker);
   self_->send(uplink_, atom::connect_v, caf::actor_cast<caf::actor>(sweeper_));
   adopt(sweeper_);

@@ -7,6 +7,7 @@
 #include "actors/registry/registry.hpp"
 #include "actors/registry/watcher.hpp"
 #include "actors/running/tool.hpp"
+#include "actors/trace/tracer.hpp"
 #include "actors/worker/sweeper.hpp"
 #include "messages/protocol.hpp"
 
@@ -53,6 +54,8 @@ struct node_setup {
   std::shared_ptr<metrics::worker_instruments> worker_meter;
   /// Told once who is there. May be empty.
   std::function<void(const metrics::parts&)> on_started;
+  /// None: no traces.
+  std::shared_ptr<const tracing::tracer> tracer;
 };
 
 /// What the NODE does. Start order: watcher, timekeeper, membership, registry, readers, sweeper.

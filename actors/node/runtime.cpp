@@ -92,6 +92,8 @@ uplink_setup make_uplink(const runtime_options& options, const route* way) {
 } // namespace
 
 struct runtime::impl {
+  /// Goes last: actors hold it, and it writes what they have left.
+  std::shared_ptr<const tracing::tracer> tracer;
   std::unique_ptr<running::work_pool> workflow_threads;
   std::shared_ptr<storage::store> store;
   std::unique_ptr<system_config> config;
@@ -202,6 +204,7 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   }
   auto& x = *impl_;
   const auto joins = !options.join_host.empty();
+  x.tracer = tracing::make_tracer(options.trace, options.name);
   if (!joins) {
     x.store = open_store(options);
   }
@@ -261,6 +264,7 @@ runtime::runtime(runtime_options options) : impl_{std::make_unique<impl>()} {
   setup.worker.on_enlisted = options.on_enlisted;
   setup.on_started = [x = impl_.get()](const metrics::parts& who) { x->meet(who); };
   x.tls = options.tls;
+  setup.tracer = x.tracer;
   const auto otherwise = joins ? end_worker : end_program;
   setup.on_fault = options.on_fault ? options.on_fault : otherwise;
   x.measure(options, setup);

@@ -7,6 +7,7 @@
 #include "actors/node/link_policy.hpp"
 #include "actors/registry/retention.hpp"
 #include "actors/running/tool.hpp"
+#include "actors/trace/options.hpp"
 #include "actors/workflow/facets.hpp"
 #include "messages/error.hpp"
 #include "messages/ids.hpp"
@@ -102,6 +103,7 @@ struct runtime_options {
   /// when a worker node has lost its link (false). May be empty.
   std::function<void(bool)> on_enlisted;
   metrics::options metrics;
+  tracing::options trace;
 
   /// Called, from an actor's thread, when the node cannot go on (the store faulted). It should end
   /// the process; the default logs and exits with code 74 (EX_IOERR of sysexits.h).

@@ -47,6 +47,9 @@ void registry_state::enqueue(operation op, std::size_t bytes, answer_function an
   if (links_.meter && batch_.empty()) {
     links_.meter->batch_begins();
   }
+  if (links_.trace) {
+    links_.trace->joined();
+  }
   batch_.push_back(std::move(op));
   answers_.push_back(std::move(answered));
   batch_bytes_ += bytes;
@@ -200,6 +203,9 @@ void registry_state::commit() {
   if (links_.meter) {
     links_.meter->commit_begins();
   }
+  if (links_.trace) {
+    links_.trace->commit_begins();
+  }
   try {
     result = links_.store->apply(batch, context());
   } catch (const storage::error& x) {
@@ -208,6 +214,9 @@ void registry_state::commit() {
       = full ? refusal{ec::store_full, x.what()} : refusal{ec::outcome_unknown, x.what()};
     if (links_.meter) {
       links_.meter->commit_failed(batch.size(), no.code);
+    }
+    if (links_.trace) {
+      links_.trace->commit_failed();
     }
     for (auto& answered : answers) {
       answer refused = no;
@@ -232,6 +241,9 @@ void registry_state::commit() {
   ++commits_;
   if (links_.meter) {
     links_.meter->committed(batch, result);
+  }
+  if (links_.trace) {
+    links_.trace->committed(batch, result.answers);
   }
   commit_failed_ = false;
   operations_ += batch.size();

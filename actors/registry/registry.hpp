@@ -5,6 +5,7 @@
 #include "actors/cluster/visitors.hpp"
 #include "actors/metrics/registry_instruments.hpp"
 #include "actors/registry/retention.hpp"
+#include "actors/trace/registry_trace.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -57,6 +58,8 @@ struct registry_links {
   std::shared_ptr<visitors> known;
   /// None: nothing is counted.
   std::shared_ptr<metrics::registry_instruments> meter;
+  /// None: no traces.
+  std::shared_ptr<tracing::registry_trace> trace;
 };
 
 /// What the REGISTRY does, one method per message. Operations gather in `batch_`; the `commit`

@@ -42,6 +42,12 @@ std::vector<std::string> make_environment(const exec_args& args, const run_info&
   for (const auto* name : {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}) {
     all.erase(name);
   }
+  // The node's own surroundings are not those of what it runs.
+  all.erase("TRACEPARENT");
+  all.erase("TRACESTATE");
+  if (!info.traceparent.empty()) {
+    all["TRACEPARENT"] = info.traceparent;
+  }
   for (const auto& [name, value] : args.env) {
     all[name] = value;
   }

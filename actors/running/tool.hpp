@@ -27,6 +27,8 @@ namespace belay::running {
 struct run_info {
   process_id id;
   std::uint32_t attempt = 0;
+  /// The W3C trace context of the run; empty when it is in no trace.
+  std::string traceparent;
 };
 
 /// What a run tells its process actor. Called from any thread; none of them blocks or throws.

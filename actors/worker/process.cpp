@@ -38,6 +38,9 @@ void process_state_machine::start(pointer self, process_setup setup) {
   setup_ = std::move(setup);
   self->set_exit_handler([this](const caf::exit_msg& x) {
     count_end(metrics::run_end::stopped);
+    if (!setup_.links.uplink) { // Of another node's run the registry says that it was lost.
+      trace_.ended("stopped");
+    }
     end(x.reason);
   });
   try {
@@ -46,6 +49,7 @@ void process_state_machine::start(pointer self, process_setup setup) {
     finished(make_failure(failure_class::internal, "registration_unreadable", x.what(), false));
     return;
   }
+  trace_ = {setup_.links.tracer, setup_.row, what_};
   if (setup_.row.cancel_requested && !setup_.row.journaled) {
     cancelling_ = true;
     finished(make_cancelled("cancelled before this attempt began"));
@@ -81,6 +85,7 @@ void process_state_machine::run() {
     give_back();
     return;
   }
+  trace_.begin();
   const auto args = nlohmann::json::parse(what_.input).at("args");
   if (const auto no = tools.check_args(what_.kind, args); no && !setup_.row.journaled) {
     finished(make_failure(failure_class::invalid_request, "bad_arguments", no->text, false));
@@ -121,7 +126,7 @@ void process_state_machine::run_tool(const nlohmann::json& args) {
     set_alarm(timeout_tag, what_.timeout_ms);
   }
   const auto* tool = setup_.links.tools->find(what_.kind);
-  run_ = tool->start({what_.id, setup_.row.attempt}, args, callbacks());
+  run_ = tool->start({what_.id, setup_.row.attempt, trace_.traceparent()}, args, callbacks());
 }
 
 void process_state_machine::run_workflow() {
@@ -132,6 +137,7 @@ void process_state_machine::run_workflow() {
   x.slot = setup_.slot;
   x.links = setup_.links;
   x.policy = setup_.workflow;
+  x.trace = trace_;
   x.cancel_grace_ms = setup_.cancel_grace_ms;
   if (what_.timeout_ms > 0) {
     // A workflow's time counts from its first start, however often it is parked on the way.
@@ -141,6 +147,7 @@ void process_state_machine::run_workflow() {
   x.finished = [this](outcome result) { finished(std::move(result)); };
   x.parked = [this] {
     count_end(metrics::run_end::parked);
+    trace_.ended("parked");
     end(caf::exit_reason::normal);
   };
   x.lost = [this] { lost("journal"); };
@@ -214,8 +221,14 @@ void process_state_machine::release(const std::string& reason) {
     workflow_->abandon();
   }
   self_->request(setup_.links.registry, registry_deadline, atom::release_v, setup_.row.held, reason)
-    .then([this](const done&) { self_->quit(caf::exit_reason::normal); },
-          [this](const caf::error& x) { self_->quit(x); });
+    .then(
+      [this](const done& x) {
+        if (x.count > 0) { // Else it was not ours any more.
+          trace_.ended("released");
+        }
+        self_->quit(caf::exit_reason::normal);
+      },
+      [this](const caf::error& x) { self_->quit(x); });
 }
 
 void process_state_machine::alarm(std::uint32_t tag) {
@@ -342,6 +355,7 @@ void process_state_machine::finished(outcome result) {
     return;
   }
   phase_ = phase::completing;
+  trace_.over();
   result_ = std::move(result);
   if (timed_out_ && result_.kind != outcome_kind::success) {
     result_
@@ -362,6 +376,7 @@ void process_state_machine::complete() {
       [this](const completion& x) {
         count_end(x.status == completion_status::retry_scheduled ? metrics::run_end::retried
                                                                  : end_of(result_.kind));
+        trace_.ended(result_, x.status == completion_status::retry_scheduled);
         end(caf::exit_reason::normal);
       },
       [this](const caf::error& x) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/trace/run_trace.hpp"
 #include "actors/worker/worker_links.hpp"
 #include "messages/protocol.hpp"
 
@@ -71,6 +72,7 @@ private:
   registration what_;
   std::unique_ptr<running::tool_run> run_;
   std::unique_ptr<workflow_driver> workflow_;
+  tracing::run_trace trace_;
   phase phase_ = phase::running;
   bool cancelling_ = false;
   bool timed_out_ = false;

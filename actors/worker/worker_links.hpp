@@ -10,6 +10,10 @@
 #include <functional>
 #include <memory>
 
+namespace belay::tracing {
+class tracer;
+}
+
 namespace belay::actors {
 
 /// Runs code of a process on a thread where it may block. Returns the ticket by which it can be
@@ -39,6 +43,8 @@ struct worker_links {
   std::function<timestamp_ms()> now;
   /// None: nothing is counted.
   std::shared_ptr<metrics::worker_instruments> meter;
+  /// None: no traces.
+  std::shared_ptr<const tracing::tracer> tracer;
 };
 
 } // namespace belay::actors

@@ -99,6 +99,7 @@ void workflow_driver::make_engine() {
   x.log = [id = setup_.what.id](const std::string& text, const nlohmann::json& fields) {
     log::info(component, "workflow.says", {{"process", id}, {"fields", fields.dump()}}, text);
   };
+  x.watch_step = setup_.trace.step_watch();
   engine_ = std::make_shared<workflows::engine>(std::move(x), definition->code);
   slice();
 }
@@ -159,6 +160,7 @@ void workflow_driver::drop_unwanted() {
     }
     if (auto run = std::move(found->second.run)) {
       const auto call = found->second.call;
+      setup_.trace.end_part(std::move(found->second.trace), false, "");
       run->cancel();
       leaving_.emplace(call, std::move(run));
       in(setup_.cancel_grace_ms, [this, call] { leaving_.erase(call); });
@@ -183,6 +185,11 @@ void workflow_driver::take_arrived() {
 void workflow_driver::commit() {
   phase_ = phase::committing;
   auto batch = engine_->take_batch();
+  for (auto& child : batch.children) {
+    if (child.traceparent.empty()) {
+      child.traceparent = setup_.trace.traceparent();
+    }
+  }
   pending_ = {setup_.row.held,         std::move(batch.entries),     std::move(batch.children),
               std::move(batch.events), std::move(batch.attachments), std::move(batch.status)};
   if (setup_.policy.effects == durability::in_memory) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/trace/run_trace.hpp"
 #include "actors/worker/worker_links.hpp"
 #include "actors/workflow/engine.hpp"
 #include "messages/protocol.hpp"
@@ -22,6 +23,7 @@ struct driver_setup {
   std::uint64_t slot = 0;
   worker_links links;
   workflow_policy policy;
+  tracing::run_trace trace;
   /// From the cancel of a tool to its kill.
   duration_ms cancel_grace_ms = 0;
   /// When the whole run is to be over; 0 means never. Woken for it, too.
@@ -77,6 +79,8 @@ private:
   struct effort {
     workflows::want what;
     std::unique_ptr<running::tool_run> run;
+    /// Of the run, while there is one.
+    std::optional<tracing::span> trace;
     /// Numbers the tool runs of a call: a late result of an earlier one is told by it.
     std::uint64_t call = 0;
     std::uint32_t failures = 0;

@@ -122,7 +122,10 @@ void workflow_driver::begin_call(effort& x) {
     = [me](std::string status) { caf::anon_send(me, atom::status_v, std::move(status)); };
   callbacks.attach
     = [me](attachment bytes) { caf::anon_send(me, atom::attach_v, std::move(bytes)); };
-  x.run = tool->start({setup_.what.id, setup_.row.attempt}, x.what.args, std::move(callbacks));
+  x.trace = setup_.trace.begin_part("call", x.what.name,
+                                    std::to_string(op) + "." + std::to_string(x.failures));
+  x.run = tool->start({setup_.what.id, setup_.row.attempt, setup_.trace.traceparent(x.trace)},
+                      x.what.args, std::move(callbacks));
   if (x.what.timeout_ms > 0) {
     in(x.what.timeout_ms, [this, op, call = x.call] { call_timed_out(op, call); });
   }
@@ -156,6 +159,8 @@ void workflow_driver::call_finished(std::uint64_t call, outcome result) {
                               + std::to_string(x.what.timeout_ms) + " ms",
                             true, std::move(result.value));
     }
+    setup_.trace.end_part(std::exchange(x.trace, std::nullopt),
+                          result.kind == outcome_kind::failure, result.message);
     if (retry_later(x, result)) {
       if (phase_ == phase::waiting) {
         wake_up(); // Its pause is journaled, and it may give its slot away.

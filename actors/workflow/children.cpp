@@ -33,6 +33,7 @@ operation_ptr core::make_child(std::string name, std::string kind, const json& i
     wanted.event_types = options.more->event_types;
     wanted.observers = options.more->observers;
     wanted.wake_session = options.more->wake_session;
+    wanted.traceparent = options.more->traceparent;
   }
   wanted.id = options.id.empty() ? child_id(setup_, x->entry) : std::string{options.id};
   wanted.input = std::move(text);

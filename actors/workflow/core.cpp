@@ -135,6 +135,10 @@ void core::deliver_next() {
 void core::run_step() {
   const auto x = steps_.begin()->second;
   steps_.erase(steps_.begin());
+  std::function<void(bool)> watched;
+  if (setup_.watch_step) {
+    watched = setup_.watch_step(x->entry.name, x->entry.number);
+  }
   in_step_ = true;
   std::string result;
   try {
@@ -144,6 +148,9 @@ void core::run_step() {
                .dump(-1, ' ', false, json::error_handler_t::replace);
   }
   in_step_ = false;
+  if (watched) {
+    watched(!is_success(result));
+  }
   settle(x, std::move(result));
 }
 

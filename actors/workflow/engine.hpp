@@ -56,6 +56,9 @@ struct engine_setup {
   std::function<std::optional<refusal>(const registration&)> check_child;
   /// Where `workflow::log` goes. May be empty.
   std::function<void(const std::string&, const json&)> log;
+  /// Told of each step that begins, by name and number; what it returns, of its end and whether it
+  /// failed. May be empty.
+  std::function<std::function<void(bool failed)>(const std::string&, std::uint64_t)> watch_step;
 };
 
 /// What is to be written in one transaction (`journal_request`).

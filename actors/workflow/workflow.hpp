@@ -63,8 +63,8 @@ struct child_options {
   /// What becomes of it when this workflow ends.
   close_policy close = close_policy::cancel;
   std::string_view label;
-  /// What is said more seldom: labels, event types, observers and the wake session are taken from
-  /// it, nothing else.
+  /// What is said more seldom: labels, event types, observers, the wake session and the trace
+  /// context are taken from it, nothing else.
   const registration* more = nullptr;
 };
 

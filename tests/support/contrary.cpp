@@ -53,6 +53,18 @@ task<json> many(workflow& wf, json args) {
   co_return made.size();
 }
 
+/// A step, a call and a child, in turn.
+task<json> family(workflow& wf, json args) {
+  const auto look = [] { return 1; };
+  co_await wf.step("look", look);
+  const belay::arguments with = args;
+  const auto called = co_await wf.call("exec", with);
+  auto below = co_await wf.start("exec", with);
+  const auto id = below.id();
+  const auto ended = co_await below;
+  co_return {{"called", called}, {"child", ended}, {"id", id}};
+}
+
 /// Hears nothing until somebody opens the pipe for writing.
 json deaf(belay::tool_context& context, const json& args) {
   context.progress({{"stage", "deaf"}});
@@ -76,6 +88,7 @@ int main(int argc, char** argv) {
     .workflow("looks_up", looks_up)
     .workflow("knot", knot)
     .workflow("many", many)
+    .workflow("family", family)
     .workflow("several", waits, {.version = 1})
     .workflow("several", waits, {.version = 2});
   return node.run(argc, argv);
