@@ -1,6 +1,7 @@
 #include "app/wiring.hpp"
 
 #include "app/node_file.hpp"
+#include "app/version.hpp"
 
 namespace belay::app {
 
@@ -106,6 +107,7 @@ make_runtime_options(const configuration& settings, const std::filesystem::path&
   if (!settings.metrics_listen.empty()) {
     const auto at = parse_listen(settings.metrics_listen); // Checked with the settings.
     x.metrics.is_on = true;
+    x.metrics.commit = commit();
     x.metrics.http.address = at->host;
     x.metrics.http.port = at->port;
   }

@@ -50,7 +50,7 @@ readiness& endpoint::ready() {
 
 std::string endpoint::text() const {
   std::vector<reading> now;
-  add_build(now, setup_.node, setup_.role);
+  add_build(now, setup_.node, setup_.role, setup_.how.commit);
   if (setup_.store) {
     add_store(now, *setup_.store);
     add_queues(now, *all_, queues_of(*setup_.store, setup_.now()));

@@ -5,10 +5,6 @@
 #include <algorithm>
 #include <map>
 
-#ifndef BELAY_COMMIT
-#define BELAY_COMMIT ""
-#endif
-
 namespace belay::metrics {
 
 namespace {
@@ -87,12 +83,12 @@ void add_queues(std::vector<reading>& to, exposition& labels, const std::vector<
   to.insert(to.end(), {ready, delayed, running, waiting, oldest});
 }
 
-void add_build(std::vector<reading>& to, const std::string& node, const std::string& role) {
+void add_build(std::vector<reading>& to, const std::string& node, const std::string& role,
+               const std::string& commit) {
   to.push_back(
     {"belay_build_info",
      "1; the labels say what runs here.",
-     {{1,
-       {{"version", program_version}, {"commit", BELAY_COMMIT}, {"node", node}, {"role", role}}}}});
+     {{1, {{"version", program_version}, {"commit", commit}, {"node", node}, {"role", role}}}}});
 }
 
 } // namespace belay::metrics

@@ -28,6 +28,7 @@ struct queue_depth {
 void add_queues(std::vector<reading>& to, exposition& labels, const std::vector<queue_depth>& all);
 
 /// Adds version and commit of this program.
-void add_build(std::vector<reading>& to, const std::string& node, const std::string& role);
+void add_build(std::vector<reading>& to, const std::string& node, const std::string& role,
+               const std::string& commit);
 
 } // namespace belay::metrics

@@ -8,6 +8,8 @@ namespace belay::metrics {
 struct options {
   /// Off: nothing is counted and nobody listens.
   bool is_on = false;
+  /// What the program was built from, for `belay_build_info`; empty: not known.
+  std::string commit;
   http_options http;
   /// Most values of the labels `kind` and `queue`; what is beyond is `other`.
   std::size_t names_max = 100;
