@@ -105,3 +105,39 @@ TEST_CASE("timeline: the page escapes what it shows and needs nothing else", "[a
   CHECK(page.find("http") == std::string::npos);
   CHECK(page.find("class=\"bar running open\"") != std::string::npos);
 }
+
+TEST_CASE("timeline: children in their order under short names, and an axis", "[app][timeline]") {
+  auto view = make_view();
+  view.id = "report";
+  std::vector<process_view> children(2);
+  children[0].id = "report/exec.2"; // As a list has them: newest first.
+  children[1].id = "report/exec.1";
+  for (auto& x : children) {
+    x.created_at = start + 100;
+  }
+  const auto x
+    = app::make_timeline(view, {make(event_types::registered, 0)}, children, start + 9'000);
+  REQUIRE(x.bars.size() == 3);
+  CHECK(x.bars[1].label == "report/exec.1");
+  CHECK(app::timeline_text(x, 80).find("\nchild exec.1 ") != std::string::npos);
+  const auto page = app::timeline_html(x);
+  CHECK(page.find(">child exec.2</span>") != std::string::npos);
+  CHECK(page.find("title=\"report/exec.2\"") != std::string::npos);
+  CHECK(page.find("left:0.000000%\">0s</span>") != std::string::npos);
+  CHECK(page.find(">8s</span>") != std::string::npos);
+  CHECK(page.find(">9s</span>") == std::string::npos); // It would stand in the next column.
+
+  // However long or short a life is, the axis has a handful of marks.
+  for (duration_ms length = 1; length < 4'000'000'000'000; length = length * 3 + 1) {
+    const auto drawn
+      = app::timeline_html(app::make_timeline(view, {}, {}, view.created_at + length));
+    std::size_t marks = 0;
+    for (auto at = drawn.find("class=\"tick\""); at != std::string::npos;
+         at = drawn.find("class=\"tick\"", at + 1)) {
+      ++marks;
+    }
+    CAPTURE(length);
+    CHECK(marks >= 2);
+    CHECK(marks <= 22);
+  }
+}

@@ -109,6 +109,7 @@ void measure(const char* what, int runs, Work work) {
   std::fflush(stdout);
 }
 
+/// Processor time of this program, client and node, in seconds.
 double processor_seconds() {
   rusage x{};
   getrusage(RUSAGE_SELF, &x);
@@ -116,6 +117,22 @@ double processor_seconds() {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
   };
   return seconds(x.ru_utime) + seconds(x.ru_stime);
+}
+
+/// What one look costs: unlike times it does not depend on who else uses the machine.
+void weigh(client& to, const app::top::question& asks) {
+  constexpr int looks = 100;
+  constexpr double a_second = 10;
+  const auto start = processor_seconds();
+  for (int i = 0; i < looks; ++i) {
+    value(app::top::look(to, asks));
+    value(to.tree(tree_limit));
+  }
+  const auto each = (processor_seconds() - start) / looks;
+  std::printf("processor time of top's look and a tree: %.2f ms, of client and node; ten a second "
+              "take %.1f %% of %u cores\n",
+              each * 1e3, each * a_second * 100 / std::thread::hardware_concurrency(),
+              std::thread::hardware_concurrency());
 }
 
 struct effort {
@@ -249,6 +266,7 @@ int main(int argc, char** argv) {
       throw std::runtime_error{"no actors"};
     }
   });
+  weigh(to, asks);
   compare(to, node.port(), rounds, seconds);
   measure("tree, all 10,000", 5, [&](int) { value(to.tree(running_rows)); });
   return 0;
