@@ -24,7 +24,7 @@ struct readiness_fixture {
   caf::actor_system_config config;
   caf::actor_system system{config};
   std::vector<caf::actor> all;
-  metrics::readiness ready{system, std::chrono::milliseconds{200}};
+  metrics::readiness ready{system, std::chrono::milliseconds{2'000}};
 
   ~readiness_fixture() {
     ready.part();
