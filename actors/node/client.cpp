@@ -39,10 +39,13 @@ client::impl::~impl() {
     const std::lock_guard lock{greeted->mutex};
     greeted->node = {};
   }
-  if (own_system) {
-    // CAF 0.17.6 sometimes waits for ever for its threads to be gone though they are (its counter
-    // is at 0 and nobody wakes who waits for that). So it ends beside us, and is left behind if
-    // need be.
+  if (maker == std::this_thread::get_id()) {
+    own_system.reset();
+  } else if (own_system) {
+    // CAF 0.17.6: each thread that makes a system or spawns in it keeps the system's logger until
+    // it ends another system, and the end of a system waits for its logger. So a system that is
+    // ended by another thread than its maker's may wait for ever. It ends beside us, and is left
+    // behind if need be.
     struct remains {
       std::unique_ptr<system_config> config;
       std::shared_ptr<const route> way;

@@ -8,6 +8,7 @@
 
 #include <caf/actor_system.hpp>
 #include <future>
+#include <thread>
 
 namespace belay::actors {
 
@@ -16,6 +17,8 @@ struct client::impl {
   std::unique_ptr<system_config> config;
   std::shared_ptr<const route> way;
   std::unique_ptr<caf::actor_system> own_system;
+  /// Who made the system, and should end it.
+  std::thread::id maker = std::this_thread::get_id();
   caf::actor courier;
   std::shared_ptr<errand_queue> queue = std::make_shared<errand_queue>();
 

@@ -58,7 +58,8 @@ struct seen_spans {
   void read(const std::filesystem::path& file) {
     std::ifstream in{file};
     for (std::string line; std::getline(in, line);) {
-      for (const auto& from : json::parse(line).at("resourceSpans")) {
+      const auto message = json::parse(line);
+      for (const auto& from : message.at("resourceSpans")) {
         for (const auto& scope : from.at("scopeSpans")) {
           for (const auto& x : scope.at("spans")) {
             by_name.emplace(x.at("name"), seen_span{x});
