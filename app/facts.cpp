@@ -38,6 +38,7 @@ std::optional<refusal> gather_others(known_facts& x, actors::client& client) {
   if (x.process.state == process_state::ready) {
     query.state = "running";
     const auto no = take(client.queues(), [&](queue_list found) {
+      x.now = found.now; // By the registry's clock it is due; ours may be behind.
       for (auto& one : found.queues) {
         if (one.name == x.process.queue) {
           if (one.limits.concurrency_max != 0 && one.running >= one.limits.concurrency_max) {

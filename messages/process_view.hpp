@@ -98,8 +98,8 @@ struct process_view {
   std::string registration_json;
   std::string registration_hash;
   std::string outcome_json;
-  /// Filled by `get` only: what the run last said of itself, as JSON text or empty, how many
-  /// entries its journal has, and what is attached.
+  /// What the run last said of itself, as JSON text or empty; in lists only up to 256 bytes of it
+  /// in all. The next two are filled by `get` only: its journal's entries, and what is attached.
   std::string status_json;
   std::uint64_t journal_entries = 0;
   std::vector<attachment_view> attachments;

@@ -174,7 +174,8 @@ program_result
 node_process::ask(std::vector<std::string> arguments, const std::string& input) const {
   // The --data of a signal is what it says.
   const auto* directory = arguments.at(0) == "signal" ? "--directory" : "--data";
-  arguments.insert(arguments.begin() + 1,
+  const auto words = arguments.at(0) == "queue" ? 2 : 1;
+  arguments.insert(arguments.begin() + words,
                    {directory, directory_.string(), "--connect-timeout", "20s"});
   arguments.insert(arguments.begin(), program_);
   return run_program(arguments, input);
