@@ -1,4 +1,5 @@
 // Nonsense in, a clear word out: exit code 2 and nothing half-written.
+#include "storage/about.hpp"
 #include "storage/codec.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
@@ -206,17 +207,20 @@ TEST_CASE("bad input: a data directory of a newer format is refused with both ve
   MDB_dbi meta = 0;
   REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
   REQUIRE(mdb_dbi_open(txn, "meta", 0, &meta) == 0);
-  // Version 4, its checksum as it should be: only the version is wrong.
+  // The next version, its checksum as it should be: only the version is wrong.
+  const auto newer = storage::store_format() + 1;
   std::string key = "format";
   MDB_val k{key.size(), key.data()};
-  auto bytes = storage::byte_writer{}.u64(4).record();
+  auto bytes = storage::byte_writer{}.u64(newer).record();
   MDB_val v{bytes.size(), bytes.data()};
   REQUIRE(mdb_put(txn, meta, &k, &v, 0) == 0);
   REQUIRE(mdb_txn_commit(txn) == 0);
   mdb_env_close(env);
   const auto got = run_belay({"node", "--data", data.string()});
   CHECK(got.code == 2);
-  CHECK(got.err.find("format version 4, this program knows versions up to 3") != std::string::npos);
+  CHECK(got.err.find("format version " + std::to_string(newer)
+                     + ", this program knows versions up to " + std::to_string(newer - 1))
+        != std::string::npos);
 }
 
 TEST_CASE("bad input: a file that is no store is refused and left alone", "[system][input]") {
