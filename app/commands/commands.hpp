@@ -7,9 +7,11 @@
 #include "app/output.hpp"
 
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace belay::app {
@@ -33,8 +35,14 @@ struct common_options {
 };
 
 /// Ends a command early: prints the text, if any, and exits with the code.
-struct command_failure {
-  exit_code code = exit_code::usage;
+struct command_failure : std::exception {
+  command_failure(exit_code code_, std::string text_) : code{code_}, text{std::move(text_)} {}
+
+  [[nodiscard]] const char* what() const noexcept override {
+    return text.c_str();
+  }
+
+  exit_code code;
   std::string text;
 };
 

@@ -28,8 +28,8 @@ constexpr duration_ms interval_max_ms = 3'600'000;
 /// How long the end waits for requests under way before it leaves them behind.
 constexpr std::chrono::milliseconds end_patience{500};
 /// Columns of --once where nobody says how many, and at most.
-constexpr int columns_default = 80;
-constexpr int columns_max = 500;
+constexpr int once_columns = 80;
+constexpr int once_columns_max = 500;
 
 struct top_options {
   std::string interval;
@@ -165,10 +165,10 @@ private:
 
 exit_code once(const common_options& common, const top_options& x) {
   const auto client = connect(common);
-  top::screen on{0, columns_default, top::speaks_utf8()};
+  top::screen on{0, once_columns, top::speaks_utf8()};
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-    on.columns = std::clamp<int>(size.ws_col, columns_default, columns_max);
+    on.columns = std::clamp<int>(size.ws_col, once_columns, once_columns_max);
   }
   auto state = top::make_model(interval_of(x));
   const auto take_in = [&] {
@@ -189,16 +189,6 @@ exit_code once(const common_options& common, const top_options& x) {
   return exit_code::success;
 }
 
-checked<std::unique_ptr<actors::client>> connect_again(const common_options& common) {
-  try {
-    return connect(common);
-  } catch (const command_failure& x) {
-    return refusal{ec::shutting_down, x.text};
-  } catch (const std::exception& x) {
-    return refusal{ec::shutting_down, x.what()};
-  }
-}
-
 exit_code watch(const common_options& common, const top_options& x) {
   if (isatty(STDOUT_FILENO) == 0 || isatty(STDIN_FILENO) == 0) {
     throw command_failure{exit_code::usage,
@@ -207,10 +197,9 @@ exit_code watch(const common_options& common, const top_options& x) {
   }
   const auto interval = interval_of(x);
   const signal_source signals;
-  auto client = connect(common);
   auto state = top::make_model(interval);
-  top::fetcher node{[common] { return connect_again(common); }, std::move(client),
-                    std::chrono::milliseconds{interval}, state.asks};
+  top::fetcher node{[common] { return connect(common); }, std::chrono::milliseconds{interval},
+                    state.asks};
   {
     top::terminal terminal;
     top_screen{terminal, node, signals, std::move(state)}.run();

@@ -36,21 +36,32 @@ std::int64_t steady_ms() {
     .count();
 }
 
-fetcher::fetcher(connector connect, std::unique_ptr<actors::client> client,
-                 std::chrono::milliseconds interval, const question& first)
+fetcher::fetcher(connector connect, std::chrono::milliseconds interval, const question& first)
   : connect_{std::move(connect)},
     interval_{interval},
     bell_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-    client_{std::move(client)},
     asks_{first} {
   if (bell_ < 0) {
     throw std::runtime_error{"no eventfd"};
   }
-  looks_ = std::thread{[this] { look_on(); }};
+  std::promise<void> promised;
+  auto connected = promised.get_future();
   acts_ = std::thread{[this] { act_on(); }};
+  looks_ = std::thread{
+    [this, promised = std::move(promised)]() mutable { look_on(std::move(promised)); }};
+  try {
+    connected.get();
+  } catch (...) {
+    end();
+    throw;
+  }
 }
 
 fetcher::~fetcher() {
+  end();
+}
+
+void fetcher::end() {
   static_cast<void>(stop(std::chrono::milliseconds{0}));
   looks_.join();
   acts_.join();
@@ -97,20 +108,50 @@ bool fetcher::next_turn() {
 }
 
 void fetcher::reconnect() {
-  auto made = connect_();
+  std::shared_ptr<actors::client> made;
+  std::optional<lost_link> no;
+  try {
+    made = connect_();
+  } catch (const std::exception& x) {
+    no = {x.what(), steady_ms()};
+  }
   std::unique_lock lock{mutex_};
-  if (made) {
-    client_ = std::move(*made);
+  if (no) {
+    news_.lost = std::move(no);
+  } else {
+    // Whoever acts may still hold the old one; it ends with us.
+    retired_.push_back(std::exchange(client_, std::move(made)));
     ++connection_;
     asked_anew_ = true;
-  } else {
-    news_.lost = {made.why().text, steady_ms()};
   }
   lock.unlock();
   ring();
+  std::erase_if(retired_, [](const auto& x) { return x.use_count() == 1; });
 }
 
-void fetcher::look_on() {
+void fetcher::look_on(std::promise<void> connected) {
+  try {
+    std::shared_ptr<actors::client> made = connect_();
+    const std::lock_guard lock{mutex_};
+    client_ = std::move(made);
+    connected.set_value();
+  } catch (...) {
+    connected.set_exception(std::current_exception());
+  }
+  if (client_) {
+    look_again_and_again();
+  }
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return stopping_ && running_ == 1; });
+  lock.unlock();
+  client_.reset();
+  retired_.clear();
+  lock.lock();
+  running_ = 0;
+  changed_.notify_all();
+}
+
+void fetcher::look_again_and_again() {
   do {
     std::unique_lock lock{mutex_};
     const auto client = client_;
@@ -134,9 +175,6 @@ void fetcher::look_on() {
     ring();
     reconnect();
   } while (next_turn());
-  const std::lock_guard lock{mutex_};
-  --running_;
-  changed_.notify_all();
 }
 
 void fetcher::act_on() {

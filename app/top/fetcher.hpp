@@ -8,11 +8,13 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace belay::app::top {
 
@@ -31,11 +33,11 @@ struct news {
 /// connected to again. Of answers that nobody has taken the latest is kept.
 class fetcher {
 public:
-  /// Connects, or refuses within a time of its own.
-  using connector = std::function<checked<std::unique_ptr<actors::client>>()>;
+  /// Connects, or throws within a time of its own.
+  using connector = std::function<std::unique_ptr<actors::client>()>;
 
-  fetcher(connector connect, std::unique_ptr<actors::client> client,
-          std::chrono::milliseconds interval, const question& first);
+  /// Connects first, and throws what that throws.
+  fetcher(connector connect, std::chrono::milliseconds interval, const question& first);
   /// Waits for requests under way: `stop` first.
   ~fetcher();
   fetcher(const fetcher&) = delete;
@@ -53,9 +55,11 @@ public:
   [[nodiscard]] bool stop(std::chrono::milliseconds patience);
 
 private:
-  void look_on();
+  void look_on(std::promise<void> connected);
+  void look_again_and_again();
   void act_on();
   void reconnect();
+  void end();
   void ring() const;
   /// Waits for the next turn; false at the end.
   bool next_turn();
@@ -65,7 +69,10 @@ private:
   int bell_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  /// Made and ended by the thread that looks: a client ends at once only on its maker's thread.
   std::shared_ptr<actors::client> client_;
+  /// Earlier ones that a request under way may still hold; of the thread that looks.
+  std::vector<std::shared_ptr<actors::client>> retired_;
   std::uint64_t connection_ = 1;
   question asks_;
   bool asked_anew_ = false;
