@@ -175,6 +175,13 @@ private:
   std::function<void()> drop_;
 };
 
+/// A run that was over before it began.
+class unstarted_run : public tool_run {
+public:
+  void cancel() override {}
+  void kill() override {}
+};
+
 } // namespace
 
 tool exec_service::as_tool() {
@@ -186,7 +193,7 @@ tool exec_service::as_tool() {
             if (!args) {
               callbacks.finished(make_failure(failure_class::invalid_request, "bad_arguments",
                                               args.why().text, false));
-              return nullptr;
+              return std::make_unique<unstarted_run>();
             }
             auto* x = service.get();
             auto holder = std::make_shared<exec_job*>(nullptr);

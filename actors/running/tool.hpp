@@ -58,7 +58,8 @@ public:
   virtual void kill() = 0;
 };
 
-/// Starts a run. The outcome of a run that could not be started comes through `finished` too.
+/// Starts a run. The outcome of a run that could not be started comes through `finished` too, and
+/// it is a run as well: what is returned is never null.
 using tool_start
   = std::function<std::unique_ptr<tool_run>(const run_info&, const nlohmann::json&, run_callbacks)>;
 

@@ -104,6 +104,10 @@ TEST_CASE_METHOD(contrary_fixture, "workflows: too large, too many, in a circle,
   no = failure_of("args");
   CHECK(no.at("code") == "bad_arguments");
   CHECK(has(no.at("message"), "args/room: 5"));
+  // What the tool itself refuses, though it fits the schema.
+  const json nul{{"argv", {std::string{"tr\0ue", 5}}}};
+  REQUIRE(start("nul", "calls", {{"tool", "exec"}, {"with", nul}}).code == 0);
+  CHECK(failure_of("nul").at("code") == "bad_arguments");
   stop_and_check(node);
 }
 
