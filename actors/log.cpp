@@ -1,5 +1,7 @@
 #include "actors/log.hpp"
 
+#include "actors/component.hpp"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,10 +19,6 @@
 namespace belay::log {
 
 namespace {
-
-constexpr std::array<std::string_view, 11> component_names{
-  "client",   "exec",  "gate",    "keeper", "node",   "process",
-  "registry", "store", "sweeper", "trace",  "watcher"};
 
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
 
@@ -103,8 +101,8 @@ public:
       stream_ = stream;
     }
     level lowest = opts.level_min;
-    for (std::size_t i = 0; i < component_names.size(); ++i) {
-      const auto found = opts.levels.find(std::string{component_names[i]});
+    for (std::size_t i = 0; i < component::all.size(); ++i) {
+      const auto found = opts.levels.find(std::string{component::all[i]});
       const auto chosen = found == opts.levels.end() ? opts.level_min : found->second;
       lowest = std::min(lowest, chosen);
       levels_[i] = chosen;
@@ -118,11 +116,11 @@ public:
     if (x < lowest_.load(std::memory_order_relaxed)) {
       return false;
     }
-    const auto* found = std::find(component_names.begin(), component_names.end(), component);
-    if (found == component_names.end()) {
+    const auto* found = std::find(component::all.begin(), component::all.end(), component);
+    if (found == component::all.end()) {
       return x >= other_.load(std::memory_order_relaxed);
     }
-    const auto i = static_cast<std::size_t>(found - component_names.begin());
+    const auto i = static_cast<std::size_t>(found - component::all.begin());
     return x >= levels_[i].load(std::memory_order_relaxed);
   }
 
@@ -137,7 +135,7 @@ private:
   line_format format_ = line_format::automatic;
   std::FILE* stream_ = nullptr;
   std::atomic<writer*> current_ = nullptr;
-  std::array<std::atomic<level>, component_names.size()> levels_{};
+  std::array<std::atomic<level>, component::all.size()> levels_{};
   std::atomic<level> other_ = level::warn;
   std::atomic<level> lowest_ = level::warn;
 };
@@ -236,7 +234,7 @@ std::string field::value() const {
 
 void init(const options& opts) {
   for (const auto& [name, ignored] : opts.levels) {
-    if (std::find(component_names.begin(), component_names.end(), name) == component_names.end()) {
+    if (std::find(component::all.begin(), component::all.end(), name) == component::all.end()) {
       throw std::invalid_argument{"the log has no component '" + name + "'"};
     }
   }
@@ -244,7 +242,7 @@ void init(const options& opts) {
 }
 
 std::span<const std::string_view> components() {
-  return component_names;
+  return component::all;
 }
 
 std::string_view to_string(level x) {

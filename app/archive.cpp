@@ -29,12 +29,12 @@ template <class Handle>
 }
 
 using writer = std::unique_ptr<archive, decltype(&archive_write_free)>;
-using reader = std::unique_ptr<archive, decltype(&archive_read_free)>;
-using entry = std::unique_ptr<archive_entry, decltype(&archive_entry_free)>;
+using archive_reader = std::unique_ptr<archive, decltype(&archive_read_free)>;
+using archive_item = std::unique_ptr<archive_entry, decltype(&archive_entry_free)>;
 
 void add_file(const writer& out, const std::filesystem::path& directory,
               const std::filesystem::path& file, const std::filesystem::path& target) {
-  const entry head{archive_entry_new(), archive_entry_free};
+  const archive_item head{archive_entry_new(), archive_entry_free};
   archive_entry_set_pathname(head.get(),
                              std::filesystem::relative(file, directory).generic_string().c_str());
   archive_entry_set_size(head.get(), static_cast<la_int64_t>(std::filesystem::file_size(file)));
@@ -85,7 +85,7 @@ void write_archive(const std::filesystem::path& directory, const std::filesystem
 }
 
 void read_archive(const std::filesystem::path& file, const std::filesystem::path& directory) {
-  const reader in{archive_read_new(), archive_read_free};
+  const archive_reader in{archive_read_new(), archive_read_free};
   archive_read_support_format_tar(in.get());
   if (archive_read_open_filename(in.get(), file.c_str(), chunk_bytes) != ARCHIVE_OK) {
     fail(in, file);

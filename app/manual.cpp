@@ -14,7 +14,7 @@ namespace {
 using pair_list = std::vector<std::pair<std::string, std::string>>;
 
 /// Text as it is to be read: nothing in it is a command of roff, and a dash can be searched for.
-std::string escaped(const std::string& text) {
+std::string roff_text(const std::string& text) {
   std::string result;
   for (const char c : text) {
     if (c == '\\') {
@@ -34,17 +34,17 @@ std::string lines(const std::string& text) {
   std::istringstream in{text};
   for (std::string line; std::getline(in, line);) {
     const auto first = line.empty() ? ' ' : line.front();
-    result += (first == '.' || first == '\'' ? "\\&" : "") + escaped(line) + "\n";
+    result += (first == '.' || first == '\'' ? "\\&" : "") + roff_text(line) + "\n";
   }
   return result;
 }
 
 std::string bold(const std::string& text) {
-  return "\\fB" + escaped(text) + "\\fR";
+  return "\\fB" + roff_text(text) + "\\fR";
 }
 
 std::string italic(const std::string& text) {
-  return "\\fI" + escaped(text) + "\\fR";
+  return "\\fI" + roff_text(text) + "\\fR";
 }
 
 std::string upper(std::string text) {
@@ -54,7 +54,7 @@ std::string upper(std::string text) {
 }
 
 std::string header(const std::string& name, int section) {
-  return ".TH " + upper(escaped(name)) + " " + std::to_string(section) + " " + commit_date()
+  return ".TH " + upper(roff_text(name)) + " " + std::to_string(section) + " " + commit_date()
          + " \"belay " + version() + "\" \"belay manual\"\n";
 }
 
@@ -138,7 +138,7 @@ std::string body(const std::string& name, const command_doc& x, const std::strin
   }
   for (const auto& below : x.commands) {
     const auto whole = name + " " + below.name;
-    text += ".SH \"" + upper(escaped(below.name)) + "\"\n" + synopsis(whole, below) + ".PP\n"
+    text += ".SH \"" + upper(roff_text(below.name)) + "\"\n" + synopsis(whole, below) + ".PP\n"
             + body(whole, below, ".SS");
   }
   if (level == ".SH") {
@@ -161,7 +161,7 @@ std::string see_also(const std::vector<std::string>& pages) {
   std::string text = ".SH \"SEE ALSO\"\n";
   for (const auto& page : pages) {
     const auto open = page.find('(');
-    text += ".BR " + escaped(page.substr(0, open)) + " " + page.substr(open)
+    text += ".BR " + roff_text(page.substr(0, open)) + " " + page.substr(open)
             + (&page == &pages.back() ? "\n" : " ,\n");
   }
   return text;
@@ -169,7 +169,7 @@ std::string see_also(const std::vector<std::string>& pages) {
 
 manual_page command_page(const command_doc& root, const command_doc& x) {
   const auto name = root.name + "-" + x.name;
-  auto text = header(name, 1) + ".SH NAME\n" + escaped(name) + " \\- " + lines(x.help)
+  auto text = header(name, 1) + ".SH NAME\n" + roff_text(name) + " \\- " + lines(x.help)
               + ".SH SYNOPSIS\n" + synopsis(root.name + " " + x.name, x) + ".SH DESCRIPTION\n"
               + body(root.name + " " + x.name, x, ".SH")
               + see_also({root.name + "(1)", root.name + ".toml(5)"});
@@ -208,7 +208,7 @@ manual_page program_page(const command_doc& root) {
     {"SIGHUP", "A node reads its configuration and certificates again. Log levels and certificates "
                "count at once, other settings from the next start. What is not acceptable is "
                "refused as a whole, and the node goes on as before."}};
-  auto text = header(root.name, 1) + ".SH NAME\n" + escaped(root.name)
+  auto text = header(root.name, 1) + ".SH NAME\n" + roff_text(root.name)
               + " \\- a durable process runtime\n.SH SYNOPSIS\n" + synopsis(root.name, root)
               + ".SH DESCRIPTION\n" + lines(root.help)
               + ".PP\n"
@@ -223,7 +223,7 @@ manual_page program_page(const command_doc& root) {
 manual_page configuration_page(const command_doc& root) {
   const auto name = root.name + ".toml";
   auto text
-    = header(name, 5) + ".SH NAME\n" + escaped(name)
+    = header(name, 5) + ".SH NAME\n" + roff_text(name)
       + " \\- settings of a belay node\n.SH SYNOPSIS\n" + bold(root.name + " node --conf") + " "
       + italic("FILE") + "\n.SH DESCRIPTION\n"
       + lines(
@@ -240,10 +240,10 @@ manual_page configuration_page(const command_doc& root) {
     const auto dot = key.name.rfind('.');
     if (key.name.substr(0, dot) != section) {
       section = key.name.substr(0, dot);
-      text += ".SH [" + escaped(section) + "]\n";
+      text += ".SH [" + roff_text(section) + "]\n";
     }
-    text += entry(bold(key.name) + " (" + escaped(key.unit) + ", default "
-                    + escaped(key.default_text) + ")",
+    text += entry(bold(key.name) + " (" + roff_text(key.unit) + ", default "
+                    + roff_text(key.default_text) + ")",
                   key.help + ".");
   }
   text += see_also({root.name + "(1)", root.name + "-node(1)", root.name + "-config(1)"});

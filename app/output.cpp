@@ -55,6 +55,14 @@ void text_table::print() const {
   }
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const auto& word : words) {
+    text += (text.empty() ? "" : std::string{between}) + word;
+  }
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   result.reserve(text.size());

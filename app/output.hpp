@@ -25,6 +25,9 @@ private:
 /// Returns text with control characters escaped, so that it cannot drive a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// Returns words with a text between each two.
+[[nodiscard]] std::string joined(const std::vector<std::string>& words, std::string_view between);
+
 /// Returns a view as the JSON object that `get` and `list` show.
 [[nodiscard]] nlohmann::json view_json(const process_view& x, timestamp_ms now);
 

@@ -1,6 +1,8 @@
 #include "app/reload.hpp"
 
+#include "actors/component.hpp"
 #include "app/configuration_keys.hpp"
+#include "app/output.hpp"
 
 namespace belay::app {
 
@@ -8,14 +10,6 @@ namespace {
 
 bool is_live(const std::string& key) {
   return key.compare(0, 4, "log.") == 0;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) {
-    text += (text.empty() ? "" : ", ") + word;
-  }
-  return text;
 }
 
 } // namespace
@@ -37,7 +31,7 @@ live_configuration::live_configuration(configuration at_start, setup given)
 
 std::optional<refusal> live_configuration::reload() {
   const auto refused = [](const refusal& why) {
-    log::error("node", "config.refused", {{"why", why.text}},
+    log::error(component::node, "config.refused", {{"why", why.text}},
                "the configuration was not read again: the former one stays in use");
     return why;
   };
@@ -57,12 +51,13 @@ std::optional<refusal> live_configuration::reload() {
   running_.log_levels = loaded->log_levels;
   running_.log_format = loaded->log_format;
   setup_.log(running_);
-  log::info("node", "config.reloaded", {{"changed", joined(live)}, {"tls", running_.node_tls}},
+  log::info(component::node, "config.reloaded",
+            {{"changed", joined(live, ", ")}, {"tls", running_.node_tls}},
             running_.node_tls.empty() ? "the configuration was read again"
                                       : "the configuration was read again; new connections use the "
                                         "certificates as they are now");
   if (!later.empty()) {
-    log::warn("node", "config.needs_restart", {{"keys", joined(later)}},
+    log::warn(component::node, "config.needs_restart", {{"keys", joined(later, ", ")}},
               "these settings differ from what the node runs with; they count from its next start");
   }
   return std::nullopt;

@@ -9,7 +9,7 @@ namespace belay::app {
 namespace {
 
 /// Lines are separated by line breaks, so a text must not have any.
-std::string one_line(std::string text) {
+std::string without_breaks(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
 }
@@ -33,13 +33,13 @@ void service_manager::say(const std::string& lines) const {
 
 void service_manager::starting(const std::string& status) {
   const std::lock_guard guard{mutex_};
-  say("STATUS=" + one_line(status));
+  say("STATUS=" + without_breaks(status));
 }
 
 void service_manager::started(const std::string& status) {
   const std::lock_guard guard{mutex_};
   started_ = true;
-  status_ = one_line(status);
+  status_ = without_breaks(status);
   say_state(false);
 }
 
@@ -71,14 +71,14 @@ void service_manager::reloading() {
 void service_manager::reloaded(const std::optional<std::string>& failure) {
   const std::lock_guard guard{mutex_};
   reloading_ = false;
-  remark_ = failure ? "; the last reload was refused: " + one_line(*failure) : "";
+  remark_ = failure ? "; the last reload was refused: " + without_breaks(*failure) : "";
   say_state(true); // A reload ends with the word that a start ends with.
 }
 
 void service_manager::stopping(const std::string& status, std::chrono::milliseconds at_most) {
   const std::lock_guard guard{mutex_};
   stopping_ = true;
-  say("STOPPING=1\nSTATUS=" + one_line(status)
+  say("STOPPING=1\nSTATUS=" + without_breaks(status)
       + "\nEXTEND_TIMEOUT_USEC=" + std::to_string(std::chrono::microseconds{at_most}.count()));
 }
 

@@ -168,7 +168,7 @@ duration_ms tick_of(duration_ms span) {
   return step;
 }
 
-std::string escaped(const std::string& text) {
+std::string html_text(const std::string& text) {
   std::string result;
   for (const char c : text) {
     switch (c) {
@@ -278,10 +278,10 @@ std::string timeline_html(const timeline& x) {
     return text + "%";
   };
   std::string page = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>"
-                     + escaped(x.id) + "</title><style>" + style + "</style></head><body>\n<h1>"
-                     + escaped(x.id) + "</h1>\n<p>" + escaped(x.state) + ", " + format_time(x.from)
-                     + " to " + format_time(x.until) + " (" + span_text(x.until - x.from)
-                     + ")</p>\n<div class=\"chart\">\n";
+                     + html_text(x.id) + "</title><style>" + style + "</style></head><body>\n<h1>"
+                     + html_text(x.id) + "</h1>\n<p>" + html_text(x.state) + ", "
+                     + format_time(x.from) + " to " + format_time(x.until) + " ("
+                     + span_text(x.until - x.from) + ")</p>\n<div class=\"chart\">\n";
   const auto whole = std::max<timestamp_ms>(x.until - x.from, 1);
   std::string lines;
   std::string axis;
@@ -298,10 +298,10 @@ std::string timeline_html(const timeline& x) {
   };
   page += row_of("lines", lines) + row_of("axis", axis) + "<div class=\"bars\">\n";
   for (const auto& one : x.bars) {
-    const auto label = escaped(short_label(x, one));
-    const auto note = length_text(one) + (one.end.empty() ? "" : ", " + escaped(one.end));
-    page += "<div class=\"row\"><span class=\"label\" title=\"" + escaped(one.label) + "\">" + label
-            + "</span><span class=\"track\"><span class=\"bar " + to_string(one.kind)
+    const auto label = html_text(short_label(x, one));
+    const auto note = length_text(one) + (one.end.empty() ? "" : ", " + html_text(one.end));
+    page += "<div class=\"row\"><span class=\"label\" title=\"" + html_text(one.label) + "\">"
+            + label + "</span><span class=\"track\"><span class=\"bar " + to_string(one.kind)
             + (one.is_open ? " open" : "") + "\" style=\"left:" + percent(one.from - x.from)
             + ";width:" + percent(one.until - one.from) + "\" title=\"" + format_time(one.from)
             + " to " + format_time(one.until) + "\"></span></span><span class=\"note\" title=\""

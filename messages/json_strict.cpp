@@ -54,4 +54,13 @@ std::string shortened(const nlohmann::json& value) {
   return text;
 }
 
+refusal bad_field(const std::string& field, const std::string& value, const std::string& expected) {
+  return {ec::bad_request, field + ": " + value + " is not acceptable, expected " + expected};
+}
+
+refusal
+bad_value(const std::string& field, const nlohmann::json& value, const std::string& expected) {
+  return bad_field(field, shortened(value), expected);
+}
+
 } // namespace belay

@@ -4,6 +4,7 @@
 #include "messages/error.hpp"
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 
 namespace belay {
@@ -17,5 +18,14 @@ inline constexpr std::size_t json_depth_max = 64;
 
 /// Returns a JSON value as short text for an error message: 80 characters at most.
 [[nodiscard]] std::string shortened(const nlohmann::json& value);
+
+/// Returns the refusal of a field of a request: its name, the value as it is to be read, and what
+/// was expected instead.
+[[nodiscard]] refusal
+bad_field(const std::string& field, const std::string& value, const std::string& expected);
+
+/// The same with the value as JSON, shortened.
+[[nodiscard]] refusal
+bad_value(const std::string& field, const nlohmann::json& value, const std::string& expected);
 
 } // namespace belay

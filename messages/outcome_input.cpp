@@ -10,11 +10,6 @@ namespace belay {
 
 namespace {
 
-refusal bad(const std::string& key, const nlohmann::json& value, const std::string& expected) {
-  return {ec::bad_request,
-          key + ": " + shortened(value) + " is not acceptable, expected " + expected};
-}
-
 std::optional<refusal> check_keys(const nlohmann::json& text, bool failure) {
   const std::vector<std::string> all{"type", "value", "message", "class", "code", "retryable"};
   for (const auto& [key, value] : text.items()) {
@@ -37,7 +32,7 @@ std::optional<refusal> read_text(const nlohmann::json& text, const char* key, st
     return std::nullopt;
   }
   if (!found->is_string()) {
-    return bad(key, *found, "a text");
+    return bad_value(key, *found, "a text");
   }
   into = found->get<std::string>();
   return std::nullopt;
@@ -53,15 +48,16 @@ std::optional<refusal> read_failure(const nlohmann::json& text, outcome& x) {
     const auto named = found->is_string() ? failure_class_from(found->get<std::string>())
                                           : std::optional<failure_class>{};
     if (!named || *named == failure_class::none) {
-      return bad("class", *found,
-                 "invalid_request, unavailable, permission_denied, timeout, execution, external, "
-                 "resource_limit or internal");
+      return bad_value(
+        "class", *found,
+        "invalid_request, unavailable, permission_denied, timeout, execution, external, "
+        "resource_limit or internal");
     }
     x.failed = *named;
   }
   if (const auto found = text.find("retryable"); found != text.end()) {
     if (!found->is_boolean()) {
-      return bad("retryable", *found, "true or false");
+      return bad_value("retryable", *found, "true or false");
     }
     x.retryable = found->get<bool>();
   }
@@ -73,7 +69,7 @@ std::optional<refusal> read_failure(const nlohmann::json& text, outcome& x) {
 checked<outcome> parse_outcome(const nlohmann::json& text) {
   constexpr const char* types = "success, failure, cancelled or abandoned";
   if (!text.is_object()) {
-    return bad("outcome", text, R"(an object such as {"type": "success", "value": 1})");
+    return bad_value("outcome", text, R"(an object such as {"type": "success", "value": 1})");
   }
   const auto type = text.find("type");
   if (type == text.end()) {
@@ -82,7 +78,7 @@ checked<outcome> parse_outcome(const nlohmann::json& text) {
   const auto kind = type->is_string() ? outcome_kind_from(type->get<std::string>())
                                       : std::optional<outcome_kind>{};
   if (!kind) {
-    return bad("type", *type, types);
+    return bad_value("type", *type, types);
   }
   if (auto no = check_keys(text, *kind == outcome_kind::failure)) {
     return *no;

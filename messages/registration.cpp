@@ -35,14 +35,10 @@ constexpr std::uint32_t factor_permille_max = 100'000;
 /// 9999-12-31T23:59:59.999Z.
 constexpr timestamp_ms due_at_max = 253'402'300'799'999;
 
-refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
-  return {ec::bad_request, field + ": " + value + " is not acceptable, expected " + expected};
-}
-
 refusal out_of_range(const std::string& field, std::int64_t value, std::int64_t low,
                      std::int64_t high, const std::string& what) {
-  return bad(field, std::to_string(value),
-             what + " from " + std::to_string(low) + " to " + std::to_string(high));
+  return bad_field(field, std::to_string(value),
+                   what + " from " + std::to_string(low) + " to " + std::to_string(high));
 }
 
 bool is_name(std::string_view text, std::size_t bytes_max) {
@@ -58,14 +54,14 @@ check_name(const std::string& field, const std::string& text, std::size_t bytes_
   if (is_name(text, bytes_max)) {
     return std::nullopt;
   }
-  return bad(field, shortened(text),
-             "1 to " + std::to_string(bytes_max) + " letters, digits, '_', '.' or '-'");
+  return bad_field(field, shortened(text),
+                   "1 to " + std::to_string(bytes_max) + " letters, digits, '_', '.' or '-'");
 }
 
 std::optional<refusal> check_input(const registration& x, const registration_limits& limits) {
   if (x.input.size() > limits.input_bytes_max) {
-    return bad("input", std::to_string(x.input.size()) + " bytes",
-               "at most " + std::to_string(limits.input_bytes_max) + " bytes of JSON text");
+    return bad_field("input", std::to_string(x.input.size()) + " bytes",
+                     "at most " + std::to_string(limits.input_bytes_max) + " bytes of JSON text");
   }
   auto parsed = parse_json_strict(x.input);
   if (!parsed) {
@@ -78,8 +74,8 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
                         && input.contains("args") && input["args"].is_object()
                         && input["tool"] == x.kind;
     if (!shaped) {
-      return bad("input", shortened(input),
-                 R"({"type": "tool_call", "tool": NAME, "args": {...}})");
+      return bad_field("input", shortened(input),
+                       R"({"type": "tool_call", "tool": NAME, "args": {...}})");
     }
     if (auto no = check_name("input.tool", x.kind, limits.name_bytes_max)) {
       return no;
@@ -93,27 +89,27 @@ std::optional<refusal> check_input(const registration& x, const registration_lim
                                          input["version"].get<std::uint32_t>())
                              == x.kind;
     if (!shaped) {
-      return bad("input", shortened(input),
-                 R"({"type": "workflow", "workflow": NAME, "version": 1, "args": ...})");
+      return bad_field("input", shortened(input),
+                       R"({"type": "workflow", "workflow": NAME, "version": 1, "args": ...})");
     }
     if (auto no = check_name("input.workflow", input["workflow"], limits.name_bytes_max)) {
       return no;
     }
   } else if (type == "external") {
     if (input.size() != 2 || !input.contains("metadata") || x.kind != "external") {
-      return bad("input", shortened(input), R"({"type": "external", "metadata": ...})");
+      return bad_field("input", shortened(input), R"({"type": "external", "metadata": ...})");
     }
   } else {
-    return bad("input.type", shortened(type), "tool_call, workflow or external");
+    return bad_field("input.type", shortened(type), "tool_call, workflow or external");
   }
   const auto external = type == "external";
   if (!external && x.rule == recovery_rule::externally_owned) {
-    return bad("rule", "externally_owned with an input of type " + type.get<std::string>(),
-               "rerunnable or owner_bound; externally_owned is for external inputs");
+    return bad_field("rule", "externally_owned with an input of type " + type.get<std::string>(),
+                     "rerunnable or owner_bound; externally_owned is for external inputs");
   }
   if (external && x.rule == recovery_rule::owner_bound) {
-    return bad("rule", "owner_bound with an input of type external",
-               "externally_owned, or rerunnable (it then ends at once with its metadata)");
+    return bad_field("rule", "owner_bound with an input of type external",
+                     "externally_owned, or rerunnable (it then ends at once with its metadata)");
   }
   if (input.dump() != x.input) {
     return refusal{ec::bad_request, "input: not in canonical form (sorted keys, no white space)"};
@@ -133,25 +129,25 @@ std::optional<refusal> check_retry(const retry_policy& x) {
                         "milliseconds");
   }
   if (x.factor_permille < 1'000 || x.factor_permille > factor_permille_max) {
-    return bad("retry.factor", nlohmann::json(x.factor_permille / 1'000.0).dump(),
-               "a number from 1 to 100");
+    return bad_field("retry.factor", nlohmann::json(x.factor_permille / 1'000.0).dump(),
+                     "a number from 1 to 100");
   }
   return std::nullopt;
 }
 
 std::optional<refusal> check_labels(const registration& x, const registration_limits& limits) {
   if (x.labels.size() > limits.labels_max) {
-    return bad("labels", std::to_string(x.labels.size()) + " labels",
-               "at most " + std::to_string(limits.labels_max));
+    return bad_field("labels", std::to_string(x.labels.size()) + " labels",
+                     "at most " + std::to_string(limits.labels_max));
   }
   for (const auto& [key, value] : x.labels) {
     if (auto no = check_name("labels", key, limits.label_bytes_max)) {
       return no;
     }
     if (value.size() > limits.label_bytes_max || !is_plain_text(value)) {
-      return bad("labels." + key, shortened(value),
-                 "at most " + std::to_string(limits.label_bytes_max)
-                   + " bytes of UTF-8 without control characters");
+      return bad_field("labels." + key, shortened(value),
+                       "at most " + std::to_string(limits.label_bytes_max)
+                         + " bytes of UTF-8 without control characters");
     }
   }
   return std::nullopt;
@@ -175,8 +171,8 @@ std::optional<refusal> check_event_type(const std::string& field, const event_ty
   try {
     static_cast<void>(json_schema{*schema});
   } catch (const std::invalid_argument& why) {
-    return bad(field + ".schema", shortened(*schema),
-               std::string{"a JSON schema of draft 7 ("} + why.what() + ")");
+    return bad_field(field + ".schema", shortened(*schema),
+                     std::string{"a JSON schema of draft 7 ("} + why.what() + ")");
   }
   if (x.wake.empty()) {
     return std::nullopt;
@@ -199,8 +195,8 @@ std::optional<refusal> check_event_type(const std::string& field, const event_ty
 
 std::optional<refusal> check_event_types(const registration& x, const registration_limits& limits) {
   if (x.event_types.size() > limits.event_types_max) {
-    return bad("events", std::to_string(x.event_types.size()) + " event types",
-               "at most " + std::to_string(limits.event_types_max));
+    return bad_field("events", std::to_string(x.event_types.size()) + " event types",
+                     "at most " + std::to_string(limits.event_types_max));
   }
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < x.event_types.size(); ++i) {
@@ -208,13 +204,13 @@ std::optional<refusal> check_event_types(const registration& x, const registrati
     const auto field = "events[" + std::to_string(i) + "]";
     for (std::size_t j = 0; j < i; ++j) {
       if (x.event_types[j].name == one.name) {
-        return bad(field + ".type", shortened(one.name), "each event type once");
+        return bad_field(field + ".type", shortened(one.name), "each event type once");
       }
     }
     bytes += one.schema.size() + one.wake.size();
     if (bytes > limits.input_bytes_max) {
-      return bad("events", std::to_string(bytes) + " bytes",
-                 "at most " + std::to_string(limits.input_bytes_max) + " bytes of schemas");
+      return bad_field("events", std::to_string(bytes) + " bytes",
+                       "at most " + std::to_string(limits.input_bytes_max) + " bytes of schemas");
     }
     if (auto no = check_event_type(field, one)) {
       return no;
@@ -230,8 +226,8 @@ std::optional<refusal> check_sessions(const registration& x, const registration_
     }
   }
   if (x.observers.size() > limits.observers_max) {
-    return bad("observers", std::to_string(x.observers.size()) + " sessions",
-               "at most " + std::to_string(limits.observers_max));
+    return bad_field("observers", std::to_string(x.observers.size()) + " sessions",
+                     "at most " + std::to_string(limits.observers_max));
   }
   for (std::size_t i = 0; i < x.observers.size(); ++i) {
     if (auto no = validate_session("observers", x.observers[i], limits)) {
@@ -240,7 +236,7 @@ std::optional<refusal> check_sessions(const registration& x, const registration_
     if (std::find(x.observers.begin(), x.observers.begin() + static_cast<std::ptrdiff_t>(i),
                   x.observers[i])
         != x.observers.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return bad("observers", shortened(x.observers[i]), "each session once");
+      return bad_field("observers", shortened(x.observers[i]), "each session once");
     }
   }
   return validate_session("origin.by", x.originator, limits);
@@ -258,15 +254,15 @@ std::optional<refusal> check_provenance(const registration& x, const registratio
        {std::pair{"label", &x.label}, std::pair{"definition", &x.definition},
         std::pair{"concurrency_key", &x.concurrency_key}}) {
     if (text->size() > limits.label_bytes_max || !is_plain_text(*text)) {
-      return bad(field, shortened(*text),
-                 "at most " + std::to_string(limits.label_bytes_max)
-                   + " bytes of UTF-8 without control characters");
+      return bad_field(field, shortened(*text),
+                       "at most " + std::to_string(limits.label_bytes_max)
+                         + " bytes of UTF-8 without control characters");
     }
   }
   if (!x.traceparent.empty() && !is_traceparent(x.traceparent)) {
-    return bad("traceparent", shortened(x.traceparent),
-               "a W3C trace context such as "
-               "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    return bad_field("traceparent", shortened(x.traceparent),
+                     "a W3C trace context such as "
+                     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   }
   if (x.attempts_max > attempts_bound) {
     return out_of_range("attempts_max", x.attempts_max, 0, attempts_bound, "a whole number");
@@ -275,10 +271,10 @@ std::optional<refusal> check_provenance(const registration& x, const registratio
     return std::nullopt;
   }
   if (close_policy_from(to_string(x.close)) != x.close) {
-    return bad("parent.close", "none", "cancel, abandon or await");
+    return bad_field("parent.close", "none", "cancel, abandon or await");
   }
   if (x.parent == x.id) {
-    return bad("parent.id", shortened(x.parent), "another process");
+    return bad_field("parent.id", shortened(x.parent), "another process");
   }
   return validate_process_id(x.parent, limits);
 }
@@ -294,12 +290,12 @@ std::optional<refusal> check_event_name(const std::string& field, const std::str
                                  || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
                         });
   if (!named || name.rfind("process.", 0) == 0) {
-    return bad(field, shortened(name.substr(0, bytes_max)),
-               "1 to 128 letters, digits, '_', '.' or '-' that do not begin with process.");
+    return bad_field(field, shortened(name.substr(0, bytes_max)),
+                     "1 to 128 letters, digits, '_', '.' or '-' that do not begin with process.");
   }
   if (name.rfind("signal.", 0) == 0
       && (name.size() == 7 || name.find('.', 7) != std::string::npos)) {
-    return bad(field, shortened(name), "signal. and a name of letters, digits, '_' or '-'");
+    return bad_field(field, shortened(name), "signal. and a name of letters, digits, '_' or '-'");
   }
   return std::nullopt;
 }
@@ -331,18 +327,18 @@ std::optional<recovery_rule> recovery_rule_from(std::string_view name) {
 
 std::optional<refusal> validate_process_id(std::string_view id, const registration_limits& limits) {
   if (id.find_first_not_of(" \t\n\r\v\f") == std::string_view::npos) {
-    return bad("id", "a blank id",
-               "a name of 1 to " + std::to_string(limits.id_bytes_max) + " bytes");
+    return bad_field("id", "a blank id",
+                     "a name of 1 to " + std::to_string(limits.id_bytes_max) + " bytes");
   }
   if (id.size() > limits.id_bytes_max) {
-    return bad("id", "one of " + std::to_string(id.size()) + " bytes",
-               "at most " + std::to_string(limits.id_bytes_max) + " bytes");
+    return bad_field("id", "one of " + std::to_string(id.size()) + " bytes",
+                     "at most " + std::to_string(limits.id_bytes_max) + " bytes");
   }
   if (!is_plain_text(id)) {
-    return bad("id", shortened(std::string{id}), "UTF-8 text without control characters");
+    return bad_field("id", shortened(std::string{id}), "UTF-8 text without control characters");
   }
   if (id.front() == ' ' || id.back() == ' ') {
-    return bad("id", shortened(std::string{id}), "no white space at either end");
+    return bad_field("id", shortened(std::string{id}), "no white space at either end");
   }
   return std::nullopt;
 }
@@ -382,7 +378,7 @@ std::optional<refusal> validate(const registration& x, const registration_limits
     return no;
   }
   if (recovery_rule_from(to_string(x.rule)) != x.rule) {
-    return bad("rule", "none", "rerunnable, owner_bound or externally_owned");
+    return bad_field("rule", "none", "rerunnable, owner_bound or externally_owned");
   }
   if (x.priority < -priority_max || x.priority > priority_max) {
     return out_of_range("priority", x.priority, -priority_max, priority_max, "a whole number");

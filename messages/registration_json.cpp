@@ -15,12 +15,12 @@ namespace {
 using nlohmann::json;
 
 /// Thrown inside this file only: the first field that is not acceptable.
-struct bad_field {
+struct field_error {
   std::string text;
 };
 
 [[noreturn]] void fail(const std::string& field, const json& value, const std::string& expected) {
-  throw bad_field{field + ": " + shortened(value) + " is not acceptable, expected " + expected};
+  throw field_error{field + ": " + shortened(value) + " is not acceptable, expected " + expected};
 }
 
 void only_keys(const json& object, const std::string& field,
@@ -30,8 +30,8 @@ void only_keys(const json& object, const std::string& field,
   }
   for (const auto& [key, value] : object.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw bad_field{(field.empty() ? "" : field + ": ") + "unknown key " + shortened(json(key))
-                      + suggestion(key, known)};
+      throw field_error{(field.empty() ? "" : field + ": ") + "unknown key " + shortened(json(key))
+                        + suggestion(key, known)};
     }
   }
 }
@@ -91,7 +91,7 @@ void read_workflow(json& input, registration& x) {
 void read_input(const json& text, registration& x) {
   const auto found = text.find("input");
   if (found == text.end()) {
-    throw bad_field{
+    throw field_error{
       "input: missing, expected an object such as {\"type\": \"tool_call\", \"tool\": "
       "\"exec\", \"args\": {\"argv\": [\"true\"]}}"};
   }
@@ -170,7 +170,7 @@ void read_rule(const json& text, std::optional<recovery_rule> fallback, registra
   const auto found = text.find("rule");
   if (found == text.end()) {
     if (!fallback) {
-      throw bad_field{"rule: missing, expected rerunnable, owner_bound or externally_owned"};
+      throw field_error{"rule: missing, expected rerunnable, owner_bound or externally_owned"};
     }
     x.rule = *fallback;
     return;
@@ -209,7 +209,7 @@ void read_events(const json& text, registration& x) {
     only_keys(one, field, {"type", "schema", "wake"});
     event_type declared;
     if (!one.contains("type")) {
-      throw bad_field{field + ".type: missing, expected the name of an event type"};
+      throw field_error{field + ".type: missing, expected the name of an event type"};
     }
     read_text(one, "type", field + ".type", declared.name);
     if (one.contains("schema")) {
@@ -230,7 +230,7 @@ void read_parent(const json& text, registration& x) {
   only_keys(*found, "parent", {"id", "close"});
   read_text(*found, "id", "parent.id", x.parent);
   if (x.parent.empty()) {
-    throw bad_field{"parent.id: missing, expected the id of a process"};
+    throw field_error{"parent.id: missing, expected the id of a process"};
   }
   std::string close = "cancel";
   read_text(*found, "close", "parent.close", close);
@@ -279,8 +279,8 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
                    const registration_limits& limits) {
   try {
     if (!text.is_object()) {
-      throw bad_field{"a registration: " + shortened(text)
-                      + " is not acceptable, expected an object"};
+      throw field_error{"a registration: " + shortened(text)
+                        + " is not acceptable, expected an object"};
     }
     only_keys(text, "",
               {"id", "input", "queue", "priority", "due", "timeout_ms", "retry", "rule", "labels",
@@ -314,7 +314,7 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
       return *no;
     }
     return x;
-  } catch (const bad_field& x) {
+  } catch (const field_error& x) {
     return refusal{ec::bad_request, x.text};
   }
 }

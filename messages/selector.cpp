@@ -13,11 +13,6 @@ using nlohmann::json;
 /// Selectors inside templates inside templates: no deeper than this.
 constexpr int depth_max = 8;
 
-refusal bad(const std::string& field, const json& value, const std::string& expected) {
-  return {ec::bad_request,
-          field + ": " + shortened(value) + " is not acceptable, expected " + expected};
-}
-
 bool has_only(const json& object, std::initializer_list<const char*> keys) {
   if (object.size() != keys.size()) {
     return false;
@@ -38,7 +33,7 @@ std::optional<refusal> validate(const std::string& field, const json& selector, 
   const auto* forms = "payload, pointer, const, template or present (a selector)";
   if (!selector.is_object() || !selector.contains("type") || !selector["type"].is_string()
       || depth > depth_max) {
-    return bad(field, selector, forms);
+    return bad_value(field, selector, forms);
   }
   const auto type = selector["type"].get<std::string>();
   if (type == "payload" && has_only(selector, {"type"})) {
@@ -49,8 +44,8 @@ std::optional<refusal> validate(const std::string& field, const json& selector, 
   }
   if ((type == "pointer" || type == "present") && has_only(selector, {"type", "pointer"})) {
     return pointer_of(selector) ? std::nullopt
-                                : std::optional{bad(field + ".pointer", selector["pointer"],
-                                                    "a JSON pointer such as /a/b")};
+                                : std::optional{bad_value(field + ".pointer", selector["pointer"],
+                                                          "a JSON pointer such as /a/b")};
   }
   if (type == "template" && has_only(selector, {"type", "template", "fields"})
       && selector["template"].is_string() && selector["fields"].is_object()) {
@@ -61,7 +56,7 @@ std::optional<refusal> validate(const std::string& field, const json& selector, 
     }
     return std::nullopt;
   }
-  return bad(field, selector, forms);
+  return bad_value(field, selector, forms);
 }
 
 } // namespace

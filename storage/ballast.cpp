@@ -1,16 +1,14 @@
 #include "storage/ballast.hpp"
 
+#include "storage/file_mode.hpp"
+
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace belay::storage {
 
-namespace {
-
-constexpr mode_t file_mode = 0600;
-
-} // namespace
+namespace {} // namespace
 
 ballast::ballast(std::filesystem::path file, std::uint64_t bytes, std::uint64_t spare_bytes)
   : file_{std::move(file)}, bytes_{bytes}, spare_bytes_{spare_bytes} {

@@ -91,8 +91,7 @@ struct batch::taker {
   }
   /// Has the answer say when the next row may be claimed.
   void note(std::int64_t opens_at_us) const {
-    constexpr std::int64_t us_per_ms = 1'000;
-    const auto at = (opens_at_us + us_per_ms - 1) / us_per_ms;
+    const auto at = (opens_at_us + rules::us_per_ms - 1) / rules::us_per_ms;
     out.again_at = out.again_at == 0 ? at : std::min(out.again_at, at);
   }
 };

@@ -1,20 +1,16 @@
 // Queues: pauses, bounds on what runs at once, rates, and rows that stand aside because of them.
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
+#include "storage/rules.hpp"
 
 namespace belay::storage {
 
 namespace {
 
-constexpr std::int64_t us_per_ms = 1'000;
 /// Rows that one transaction lets go after a bound was changed, about a tenth of a second of it.
 constexpr std::size_t unblock_max = 10'000;
 /// Minutes of failures that are kept: an hour, and the one that has begun.
 constexpr std::uint64_t minutes_kept = 60;
-
-bool begins_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
 
 } // namespace
 
@@ -36,7 +32,7 @@ std::uint64_t batch::count_running(name_id queue) const {
   std::uint64_t sum = 0;
   const auto prefix = queue_prefix(queue);
   cursor all{txn_, tables_.counter};
-  for (auto found = all.seek(prefix); found && begins_with(all.key(), prefix); found = all.next()) {
+  for (auto found = all.seek(prefix); found && all.key().starts_with(prefix); found = all.next()) {
     sum += decode_counter(all.key()).state == running ? decode_number(all.value(), "counter") : 0;
   }
   for (const auto& [key, delta] : counters_) {
@@ -80,13 +76,13 @@ std::int64_t batch::rate_opens_at(const queue_state& x) const {
     return 0;
   }
   const auto at = rules::rate_allows_at(x.record.limits, x.record.expected_us);
-  return at <= context_.now * us_per_ms ? 0 : at;
+  return at <= context_.now * rules::us_per_ms ? 0 : at;
 }
 
 void batch::charge(queue_state& x) {
   if (x.record.limits.rate != 0) {
     x.record.expected_us = rules::expected_after_claim(x.record.limits, x.record.expected_us,
-                                                       context_.now * us_per_ms);
+                                                       context_.now * rules::us_per_ms);
     x.changed = true;
   }
 }
@@ -130,7 +126,7 @@ void batch::unblock(const std::string& key, std::uint32_t per_key_max) {
   std::optional<name_id> kind;
   cursor all{txn_, tables_.blocked};
   auto found = running < per_key_max && all.seek(key);
-  while (found && begins_with(all.key(), key)) {
+  while (found && all.key().starts_with(key)) {
     const auto place = decode_blocked(all.key());
     if (kind != place.kind) {
       kind = place.kind;
@@ -150,11 +146,11 @@ bool batch::unblock_all(name_id queue, std::size_t max) {
   const auto prefix = queue_prefix(queue);
   cursor all{txn_, tables_.blocked};
   auto found = all.seek(prefix);
-  for (; found && begins_with(all.key(), prefix) && max > 0; --max) {
+  for (; found && all.key().starts_with(prefix) && max > 0; --max) {
     unblock_one(all.key());
     found = all.seek(prefix);
   }
-  return !found || !begins_with(all.key(), prefix);
+  return !found || !all.key().starts_with(prefix);
 }
 
 void batch::recheck_queues() {
@@ -197,7 +193,7 @@ answer batch::run(const queue_request& x) {
   auto& record = queue.record;
   record.limits = *limits;
   record.expected_us
-    = rules::expected_after_change(*limits, record.expected_us, context_.now * us_per_ms);
+    = rules::expected_after_change(*limits, record.expected_us, context_.now * rules::us_per_ms);
   queue.running = limits->concurrency_max == 0 ? 0 : count_running(id);
   if (before.per_key_max != 0
       && (limits->per_key_max == 0 || limits->per_key_max > before.per_key_max)) {

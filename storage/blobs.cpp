@@ -1,5 +1,6 @@
 #include "storage/blobs.hpp"
 
+#include "storage/file_mode.hpp"
 #include "storage/store.hpp"
 
 #include <cerrno>
@@ -13,7 +14,6 @@ namespace belay::storage {
 
 namespace {
 
-constexpr mode_t file_mode = 0600;
 constexpr mode_t folder_mode = 0700;
 
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path) {

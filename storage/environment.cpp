@@ -1,5 +1,7 @@
 #include "storage/environment.hpp"
 
+#include "storage/file_mode.hpp"
+
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -19,7 +21,6 @@ namespace {
 
 constexpr unsigned tables_max = 48;
 constexpr unsigned readers_max = 512;
-constexpr mode_t file_mode = 0600;
 /// Part of the map above which new work is refused, in percent.
 constexpr std::uint64_t map_used_max_percent = 95;
 

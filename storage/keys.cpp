@@ -7,7 +7,6 @@ namespace belay::storage {
 namespace {
 
 constexpr std::uint8_t finished_base = 16;
-constexpr std::size_t short_hash_bytes = 16;
 
 } // namespace
 

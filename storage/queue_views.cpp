@@ -1,5 +1,6 @@
 // What stands in each queue.
 #include "storage/codec.hpp"
+#include "storage/rules.hpp"
 #include "storage/store_impl.hpp"
 
 namespace belay::storage {
@@ -9,11 +10,6 @@ namespace {
 /// Due rows that one answer counts, about 10 ms of them; beyond it the numbers are estimates.
 constexpr std::size_t count_max = 250'000;
 constexpr std::uint64_t minutes_shown = 60;
-constexpr std::int64_t us_per_ms = 1'000;
-
-bool begins_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
 
 class queue_survey {
 public:
@@ -25,7 +21,7 @@ public:
     std::vector<queue_view> result;
     const std::string kind(1, static_cast<char>(name_kind::queue));
     cursor all{txn_, tables_.name};
-    for (auto found = all.seek(kind); found && begins_with(all.key(), kind); found = all.next()) {
+    for (auto found = all.seek(kind); found && all.key().starts_with(kind); found = all.next()) {
       auto x = look(static_cast<name_id>(decode_number(all.value(), "name")));
       x.name = all.key().substr(kind.size());
       const auto empty = x.ready + x.blocked + x.delayed + x.running + x.waiting + x.quarantined
@@ -45,7 +41,8 @@ private:
     x.limits = record.limits;
     if (record.limits.rate != 0) {
       const auto at = rules::rate_allows_at(record.limits, record.expected_us);
-      x.next_claim_at = at <= now_ * us_per_ms ? 0 : (at + us_per_ms - 1) / us_per_ms;
+      x.next_claim_at
+        = at <= now_ * rules::us_per_ms ? 0 : (at + rules::us_per_ms - 1) / rules::us_per_ms;
     }
     const auto prefix = queue_prefix(queue);
     count_states(prefix, x);
@@ -60,7 +57,7 @@ private:
     const auto minute = minute_of(now_);
     const auto from = failed_key(queue, minute - std::min(minute, minutes_shown - 1));
     cursor failed{txn_, tables_.failed};
-    for (auto found = failed.seek(from); found && begins_with(failed.key(), prefix);
+    for (auto found = failed.seek(from); found && failed.key().starts_with(prefix);
          found = failed.next()) {
       x.failed_last_hour += decode_number(failed.value(), "failed");
     }
@@ -69,7 +66,7 @@ private:
 
   void count_states(const std::string& prefix, queue_view& x) const {
     cursor all{txn_, tables_.counter};
-    for (auto found = all.seek(prefix); found && begins_with(all.key(), prefix);
+    for (auto found = all.seek(prefix); found && all.key().starts_with(prefix);
          found = all.next()) {
       const auto number = decode_number(all.value(), "counter");
       switch (static_cast<process_state>(decode_counter(all.key()).state)) {
@@ -129,7 +126,7 @@ private:
 
   void count_blocked(const std::string& prefix, queue_view& x) {
     cursor all{txn_, tables_.blocked};
-    for (auto found = all.seek(prefix); found && begins_with(all.key(), prefix) && may_count(x);
+    for (auto found = all.seek(prefix); found && all.key().starts_with(prefix) && may_count(x);
          found = all.next()) {
       ++x.blocked;
       note_due(decode_blocked(all.key()).due_at, x);

@@ -26,7 +26,6 @@ constexpr std::uint8_t declares_flag = 16;
 constexpr std::uint8_t children_flag = 32;
 constexpr std::uint8_t observed_flag = 64;
 constexpr std::uint8_t detailed_flag = 128;
-constexpr std::size_t short_hash_bytes = 16;
 
 /// Opens a record that may be of an earlier format; `version` tells.
 byte_reader open_grown(std::string_view bytes, const char* table, std::uint8_t& version,

@@ -356,7 +356,8 @@ struct counter_key {
 /// Returns the word under which a counter's state is shown.
 [[nodiscard]] std::string counter_word(std::uint8_t state);
 
-/// Returns the first 16 bytes of the SHA-256 of text.
+inline constexpr std::size_t short_hash_bytes = 16;
+/// Returns the first bytes of the SHA-256 of text.
 [[nodiscard]] std::string short_hash(std::string_view text);
 
 } // namespace belay::storage

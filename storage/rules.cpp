@@ -8,8 +8,6 @@ namespace belay::storage::rules {
 
 namespace {
 
-constexpr std::int64_t us_per_ms = 1'000;
-
 std::int64_t interval_us(const queue_limits& x) {
   return x.rate_period_ms * us_per_ms / x.rate;
 }

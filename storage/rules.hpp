@@ -9,6 +9,8 @@
 
 namespace belay::storage::rules {
 
+inline constexpr std::int64_t us_per_ms = 1'000;
+
 /// What a presented lease is compared with.
 struct presented_lease {
   /// The interned owner; nothing when the name was never seen.

@@ -1,5 +1,6 @@
 #include "actors/cluster/membership.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "actors/survey.hpp"
 #include "messages/did_you_mean.hpp"
@@ -13,7 +14,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "membership";
 /// Who has not answered by then is shown as silent.
 constexpr std::chrono::seconds ask_deadline{1};
 /// What a drain may take beyond its own time: the releases.
@@ -184,7 +184,7 @@ std::string membership_state::snapshot() const {
 
 membership_actor::behavior_type
 membership(membership_state::pointer self, node_info own, std::shared_ptr<visitors> known) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::membership);
   auto& state = self->state;
   state.start(self, std::move(own));
   const guard by{self, std::move(known)};

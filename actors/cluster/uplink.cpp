@@ -1,5 +1,6 @@
 #include "actors/cluster/uplink.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "messages/message_size.hpp"
 
@@ -10,13 +11,12 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "uplink";
 /// How long the handshake may take.
 constexpr std::chrono::seconds greet_deadline{5};
 /// Longer than those who ask wait themselves: the answer of a slow disk still finds its way.
 constexpr std::chrono::seconds forward_deadline{30};
 /// What an answer may take beyond the time that was to be waited.
-constexpr std::chrono::seconds answer_margin{5};
+constexpr std::chrono::seconds relay_margin{5};
 /// Clocks differ by some 50 us a second at most (crystals); a minute keeps that below 3 ms.
 constexpr std::chrono::minutes compare_pause{1};
 
@@ -62,12 +62,13 @@ void uplink_state::welcomed(welcome x) {
   far_ = std::move(x);
   setup_.clock->set(far_.now);
   self_->monitor(far_.registry);
-  log::info(component, "link.up",
+  log::info(component::uplink, "link.up",
             {{"registry", far_.node}, {"at", setup_.where}, {"links", links_}},
             "connected to the registry");
   if (setup_.message_max != 0 && (far_.message_max == 0 || far_.message_max > setup_.message_max)) {
     log::warn(
-      component, "link.message_max", {{"here", setup_.message_max}, {"registry", far_.message_max}},
+      component::uplink, "link.message_max",
+      {{"here", setup_.message_max}, {"registry", far_.message_max}},
       "the registry takes larger messages than this node: what is larger ends the link; give "
       "both the same cluster.message_max");
   }
@@ -82,7 +83,7 @@ void uplink_state::not_reached(const refusal& why) {
     return;
   }
   if (++failures_ == 1 || why.text != why_) {
-    log::warn(component, "link.not_reached", {{"at", setup_.where}, {"why", why.text}},
+    log::warn(component::uplink, "link.not_reached", {{"at", setup_.where}, {"why", why.text}},
               "cannot reach the registry; trying again");
   }
   why_ = why.text;
@@ -179,7 +180,7 @@ std::string uplink_state::snapshot() const {
 }
 
 uplink_actor::behavior_type uplink(uplink_state::pointer self, uplink_setup setup) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::uplink);
   auto& x = self->state;
   x.start(self, std::move(setup));
   return {
@@ -226,12 +227,12 @@ uplink_actor::behavior_type uplink(uplink_state::pointer self, uplink_setup setu
     },
     [&x](atom::wait, process_id& id, duration_ms length) {
       return x.forward<outcome_view>(x.far().watcher,
-                                     std::chrono::milliseconds{length} + answer_margin,
-                                     atom::wait_v, std::move(id), length);
+                                     std::chrono::milliseconds{length} + relay_margin, atom::wait_v,
+                                     std::move(id), length);
     },
     [&x](atom::signal, process_id& id, std::string& what, std::uint64_t ordinal,
          duration_ms length) {
-      return x.forward<event>(x.far().watcher, std::chrono::milliseconds{length} + answer_margin,
+      return x.forward<event>(x.far().watcher, std::chrono::milliseconds{length} + relay_margin,
                               atom::signal_v, std::move(id), std::move(what), ordinal, length);
     },
     [&x](atom::connect, const caf::actor& sweeper) { x.sweeper(sweeper); },

@@ -1,5 +1,6 @@
 #include "actors/cluster/visitors.hpp"
 
+#include "actors/component.hpp"
 #include "actors/log.hpp"
 #include "actors/thinning.hpp"
 
@@ -55,7 +56,7 @@ void visitors::note(const std::string& name, const std::string& why) {
   const auto known = refused_by_.count(name) != 0 || refused_by_.size() < names_max;
   const auto count = ++refused_by_[known ? name : std::string{}];
   if (is_logged(count)) { // A peer can send without end.
-    log::warn("node", "peer.refused", {{"name", name}, {"why", why}, {"times", count}},
+    log::warn(component::node, "peer.refused", {{"name", name}, {"why", why}, {"times", count}},
               "a message was refused: its sender's role does not allow it");
   }
 }

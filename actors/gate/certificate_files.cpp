@@ -1,5 +1,7 @@
 #include "actors/gate/certificate_files.hpp"
 
+#include "actors/gate/refusals.hpp"
+
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -18,21 +20,19 @@ namespace {
 /// Chosen: a chain of a few certificates is some 10 KiB.
 constexpr std::size_t file_bytes_max = 1U << 20;
 
-refusal bad(const std::filesystem::path& file, const std::string& what) {
-  return {ec::bad_request, file.string() + ": " + what};
-}
-
 checked<std::string> read_pem(const std::filesystem::path& file) {
   struct stat found {};
   if (stat(file.c_str(), &found) != 0) {
-    return bad(file, "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
+    return bad_file(file,
+                    "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
   }
   if (!S_ISREG(found.st_mode)) {
-    return bad(file, "cannot be read, expected a PEM file: it is no regular file");
+    return bad_file(file, "cannot be read, expected a PEM file: it is no regular file");
   }
   std::ifstream in{file, std::ios::binary};
   if (!in) {
-    return bad(file, "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
+    return bad_file(file,
+                    "cannot be read, expected a PEM file: " + std::string{std::strerror(errno)});
   }
   std::string text(file_bytes_max, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -51,8 +51,8 @@ std::optional<refusal> write_one(const std::filesystem::path& path, const new_fi
   const int out = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
                        file.is_secret ? secret_mode : open_mode);
   if (out < 0) {
-    return bad(path, errno == EEXIST ? "is there already, and nothing is overwritten"
-                                     : "cannot be made: " + std::string{std::strerror(errno)});
+    return bad_file(path, errno == EEXIST ? "is there already, and nothing is overwritten"
+                                          : "cannot be made: " + std::string{std::strerror(errno)});
   }
   const auto written = write(out, file.text.data(), file.text.size());
   const auto good = written == static_cast<ssize_t>(file.text.size()) && fsync(out) == 0;
@@ -60,7 +60,7 @@ std::optional<refusal> write_one(const std::filesystem::path& path, const new_fi
   close(out);
   if (!good) {
     unlink(path.c_str());
-    return bad(path, "cannot be written: " + why);
+    return bad_file(path, "cannot be written: " + why);
   }
   return std::nullopt;
 }
@@ -72,19 +72,19 @@ write_new(const std::filesystem::path& directory, const std::vector<new_file>& f
   constexpr mode_t directory_mode = 0700;
   constexpr mode_t others = 0077;
   if (mkdir(directory.c_str(), directory_mode) != 0 && errno != EEXIST) {
-    return bad(directory, "cannot be made: " + std::string{std::strerror(errno)});
+    return bad_file(directory, "cannot be made: " + std::string{std::strerror(errno)});
   }
   struct stat found {};
   if (stat(directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
-    return bad(directory, "is there already and no directory");
+    return bad_file(directory, "is there already and no directory");
   }
   if ((found.st_mode & others) != 0) {
-    return bad(directory, "others may enter it, expected mode 0700");
+    return bad_file(directory, "others may enter it, expected mode 0700");
   }
   for (const auto& file : files) {
     struct stat old {};
     if (lstat((directory / file.name).c_str(), &old) == 0) {
-      return bad(directory / file.name, "is there already, and nothing is overwritten");
+      return bad_file(directory / file.name, "is there already, and nothing is overwritten");
     }
   }
   for (auto it = files.begin(); it != files.end(); ++it) {
@@ -106,8 +106,8 @@ checked<openssl::certificate> load_certificate(const std::filesystem::path& file
   const openssl::buffer from{BIO_new_mem_buf(text->data(), static_cast<int>(text->size()))};
   openssl::certificate x{PEM_read_bio_X509(from.get(), nullptr, no_passphrase, nullptr)};
   if (!x) {
-    return bad(file,
-               "holds no certificate in PEM form (" + openssl::take_error("no reason given") + ")");
+    return bad_file(file, "holds no certificate in PEM form ("
+                            + openssl::take_error("no reason given") + ")");
   }
   return x;
 }
@@ -119,13 +119,13 @@ checked<openssl::key> load_key(const std::filesystem::path& file) {
   }
   struct stat found {};
   if (stat(file.c_str(), &found) != 0 || (found.st_mode & S_IROTH) != 0) {
-    return bad(file, "any user of this machine may read it, expected mode 0600");
+    return bad_file(file, "any user of this machine may read it, expected mode 0600");
   }
   const openssl::buffer from{BIO_new_mem_buf(text->data(), static_cast<int>(text->size()))};
   openssl::key x{PEM_read_bio_PrivateKey(from.get(), nullptr, no_passphrase, nullptr)};
   if (!x) {
-    return bad(file, "holds no private key in PEM form without a passphrase ("
-                       + openssl::take_error("no reason given") + ")");
+    return bad_file(file, "holds no private key in PEM form without a passphrase ("
+                            + openssl::take_error("no reason given") + ")");
   }
   return x;
 }

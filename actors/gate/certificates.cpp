@@ -2,6 +2,7 @@
 
 #include "actors/gate/certificate_files.hpp"
 #include "actors/gate/openssl.hpp"
+#include "actors/gate/refusals.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,8 +25,6 @@ constexpr std::array<std::string_view, 4> role_names{"read", "operate", "worker"
 constexpr std::size_t authority_name_max = 64;
 /// RFC 1035: a label of a DNS name, which a certificate's name also is.
 constexpr std::size_t name_max = 63;
-/// RFC 1035.
-constexpr std::size_t host_max = 253;
 /// Chosen: one machine's names and addresses.
 constexpr std::size_t hosts_max = 64;
 
@@ -35,10 +34,6 @@ void must(bool worked, const char* what) {
     throw std::runtime_error{std::string{"OpenSSL cannot "} + what + ": "
                              + openssl::take_error("no reason given")};
   }
-}
-
-refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
-  return {ec::bad_request, field + ": '" + value + "' is not acceptable, expected " + expected};
 }
 
 bool is_word(std::string_view text, std::size_t max) {
@@ -51,38 +46,33 @@ bool is_word(std::string_view text, std::size_t max) {
             });
 }
 
-using ip_address = std::unique_ptr<ASN1_OCTET_STRING, openssl::freer<ASN1_OCTET_STRING_free>>;
-
-bool is_ip(const std::string& text) {
-  return ip_address{a2i_IPADDRESS(text.c_str())} != nullptr;
-}
-
 std::optional<refusal> check_days(std::int64_t days) {
   if (days < 1 || days > days_max) {
-    return bad("--days", std::to_string(days),
-               "a whole number from 1 to " + std::to_string(days_max));
+    return bad_option("--days", std::to_string(days),
+                      "a whole number from 1 to " + std::to_string(days_max));
   }
   return std::nullopt;
 }
 
 std::optional<refusal> check_request(const certificate_request& x) {
   if (!is_word(x.name, name_max)) {
-    return bad("NAME", x.name,
-               "1 to 63 letters, digits, '.', '-' and '_', with a letter or digit at both ends");
+    return bad_option(
+      "NAME", x.name,
+      "1 to 63 letters, digits, '.', '-' and '_', with a letter or digit at both ends");
   }
   if (!x.hosts.empty() && !is_node(x.what)) {
-    return bad("--host", x.hosts.front(),
-               "none for the role " + std::string{to_string(x.what)}
-                 + ": only worker and admin are connected to");
+    return bad_option("--host", x.hosts.front(),
+                      "none for the role " + std::string{to_string(x.what)}
+                        + ": only worker and admin are connected to");
   }
   if (x.hosts.size() > hosts_max) {
-    return bad("--host", std::to_string(x.hosts.size()) + " hosts", "64 at most");
+    return bad_option("--host", std::to_string(x.hosts.size()) + " hosts", "64 at most");
   }
   for (const auto& host : x.hosts) {
     const auto last = host.substr(host.rfind('.') + 1); // Of a name never a number alone.
     const auto is_number = last.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_ip(host) && (!is_word(host, host_max) || is_number)) {
-      return bad("--host", host, "a DNS name or an IP address");
+    if (!openssl::is_ip(host) && (!is_word(host, host_name_max) || is_number)) {
+      return bad_option("--host", host, "a DNS name or an IP address");
     }
   }
   return check_days(x.days);
@@ -133,7 +123,7 @@ std::string subject_names(const certificate_request& x) {
       if (host == "localhost" || host == "127.0.0.1" || host == "::1") {
         continue;
       }
-      text += (is_ip(host) ? ",IP:" : ",DNS:") + host;
+      text += (openssl::is_ip(host) ? ",IP:" : ",DNS:") + host;
     }
   }
   return text;
@@ -231,7 +221,7 @@ make_authority(const std::filesystem::path& directory, const authority_request& 
   if (request.name.empty() || request.name.size() > authority_name_max
       || !std::all_of(request.name.begin(), request.name.end(),
                       [](char c) { return c >= ' ' && c <= '~'; })) {
-    return bad("--name", request.name, "1 to 64 printable ASCII characters");
+    return bad_option("--name", request.name, "1 to 64 printable ASCII characters");
   }
   if (auto no = check_days(request.days)) {
     return no;
@@ -270,9 +260,10 @@ issue_certificate(const std::filesystem::path& authority, const std::filesystem:
   const auto until = request.now + request.days * day_ms;
   const auto end = time_of(X509_get0_notAfter(issuer->get()));
   if (until > end) {
-    return bad("--days", std::to_string(request.days),
-               "at most " + std::to_string(std::max<std::int64_t>(0, (end - request.now) / day_ms))
-                 + ", which the authority has left");
+    return bad_option("--days", std::to_string(request.days),
+                      "at most "
+                        + std::to_string(std::max<std::int64_t>(0, (end - request.now) / day_ms))
+                        + ", which the authority has left");
   }
   const auto key = make_key();
   const auto made = make_blank(request.name, *key, request.now - clock_skew_ms, until);

@@ -1,5 +1,6 @@
 #include "actors/gate/doorman.hpp"
 
+#include "actors/component.hpp"
 #include "actors/log.hpp"
 
 #include <future>
@@ -133,7 +134,7 @@ void doorman::came() {
     return;
   }
   if (!is_full_) {
-    log::warn("gate", "gate.full", {{"connections_max", options_.connections_max}},
+    log::warn(component::gate, "gate.full", {{"connections_max", options_.connections_max}},
               "more connections are closed at once until others have gone");
   }
   is_full_ = true;

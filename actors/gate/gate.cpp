@@ -1,7 +1,9 @@
 #include "actors/gate/gate.hpp"
 
+#include "actors/component.hpp"
 #include "actors/gate/doorman.hpp"
 #include "actors/gate/peer_book.hpp"
+#include "actors/gate/refusals.hpp"
 #include "actors/log.hpp"
 
 namespace belay::gates {
@@ -14,28 +16,25 @@ sockaddr_storage loopback(std::uint16_t port) {
   return x;
 }
 
-refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
-  return {ec::bad_request, field + ": '" + value + "' is not acceptable, expected " + expected};
-}
-
 std::optional<refusal> check(const gate_options& x) {
   if (x.target_port == 0) {
-    return bad("target_port", "0", "the port on which CAF listens");
+    return bad_option("target_port", "0", "the port on which CAF listens");
   }
   if (x.message_max < 2 * node_bytes) {
-    return bad("message_max", std::to_string(x.message_max), "64 or more");
+    return bad_option("message_max", std::to_string(x.message_max), "64 or more");
   }
   if (x.connections_max == 0 || x.handshake_timeout_ms <= 0) {
-    return bad("connections_max or handshake_timeout", "0", "more");
+    return bad_option("connections_max or handshake_timeout", "0", "more");
   }
   const auto address = parse_ip(x.address, x.port);
   if (!address) {
     return address.why();
   }
   if (!x.tls && !x.plain_anywhere && !is_loopback(*address)) {
-    return bad("address", x.address,
-               "a loopback address: plain connections carry no passwords, so beyond this machine "
-               "TLS is needed");
+    return bad_option(
+      "address", x.address,
+      "a loopback address: plain connections carry no passwords, so beyond this machine "
+      "TLS is needed");
   }
   return std::nullopt;
 }
@@ -96,7 +95,7 @@ struct gate::impl {
     if (auto no = book.enter(&who, one, uv_hrtime())) {
       return no;
     }
-    log::debug("gate", "gate.opened",
+    log::debug(component::gate, "gate.opened",
                {{"address", one.address},
                 {"node", to_string(node)},
                 {"name", one.who.name},
@@ -108,9 +107,10 @@ struct gate::impl {
   void over(const relay& who, const std::string& why, bool begun) {
     book.leave(&who, uv_hrtime());
     if (why.empty()) {
-      log::debug("gate", "gate.closed", {{"address", who.address()}}, "a connection has ended");
+      log::debug(component::gate, "gate.closed", {{"address", who.address()}},
+                 "a connection has ended");
     } else if (const auto left_out = bound.admit(uv_hrtime())) {
-      log::warn("gate", begun ? "gate.cut" : "gate.refused",
+      log::warn(component::gate, begun ? "gate.cut" : "gate.refused",
                 {{"address", who.address()},
                  {"name", who.certified() ? who.certified()->name : std::string{}},
                  {"why", why},
@@ -129,7 +129,7 @@ checked<std::unique_ptr<gate>> gate::open(const gate_options& options) {
   }
   const auto own = parse_node_key(options.node);
   if (!own) {
-    return bad("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
+    return bad_option("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
   }
   auto x = std::make_unique<impl>();
   relay_rules rules;

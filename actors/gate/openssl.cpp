@@ -11,4 +11,8 @@ std::string take_error(const std::string& otherwise) {
   return reason == nullptr ? otherwise : reason;
 }
 
+bool is_ip(const std::string& text) {
+  return ip_address{a2i_IPADDRESS(text.c_str())} != nullptr;
+}
+
 } // namespace belay::gates::openssl

@@ -1,7 +1,9 @@
 #include "actors/gate/outgoing_gate.hpp"
 
+#include "actors/component.hpp"
 #include "actors/gate/doorman.hpp"
 #include "actors/gate/local_user.hpp"
+#include "actors/gate/refusals.hpp"
 #include "actors/log.hpp"
 
 #include <atomic>
@@ -18,14 +20,8 @@ namespace {
 
 using found = std::pair<std::vector<sockaddr_storage>, std::string>;
 
-/// RFC 1035.
-constexpr std::size_t host_max = 253;
 /// CAF connects once; a second one overlaps when it connects again.
 constexpr std::size_t connections_max = 16;
-
-refusal bad(const std::string& field, const std::string& value, const std::string& expected) {
-  return {ec::bad_request, field + ": '" + value + "' is not acceptable, expected " + expected};
-}
 
 /// Asks the system's resolver, which can take tens of seconds.
 found resolve(const std::string& host, std::uint16_t port) {
@@ -47,17 +43,17 @@ found resolve(const std::string& host, std::uint16_t port) {
 }
 
 std::optional<refusal> check(const outgoing_options& x) {
-  if (x.host.empty() || x.host.size() > host_max || x.host.find('\0') != std::string::npos) {
-    return bad("host", x.host, "a DNS name or an IP address");
+  if (x.host.empty() || x.host.size() > host_name_max || x.host.find('\0') != std::string::npos) {
+    return bad_option("host", x.host, "a DNS name or an IP address");
   }
   if (x.port == 0) {
-    return bad("port", "0", "1 to 65535");
+    return bad_option("port", "0", "1 to 65535");
   }
   if (x.message_max < 2 * node_bytes) {
-    return bad("message_max", std::to_string(x.message_max), "64 or more");
+    return bad_option("message_max", std::to_string(x.message_max), "64 or more");
   }
   if (x.connect_timeout_ms <= 0) {
-    return bad("connect_timeout", std::to_string(x.connect_timeout_ms) + " ms", "more");
+    return bad_option("connect_timeout", std::to_string(x.connect_timeout_ms) + " ms", "more");
   }
   return std::nullopt;
 }
@@ -103,7 +99,8 @@ struct outgoing_gate::impl {
     }
     remember(why);
     // Whoever dials says it, with this reason.
-    log::debug("gate", begun ? "gate.cut" : "gate.unreachable", {{"node", where()}, {"why", why}},
+    log::debug(component::gate, begun ? "gate.cut" : "gate.unreachable",
+               {{"node", where()}, {"why", why}},
                begun ? "the connection to a node was cut" : "a node cannot be reached");
   }
 };
@@ -114,7 +111,7 @@ checked<std::unique_ptr<outgoing_gate>> outgoing_gate::open(const outgoing_optio
   }
   const auto own = parse_node_key(options.node);
   if (!own) {
-    return bad("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
+    return bad_option("node", options.node, "the id of a CAF node, 40 hexadecimal digits#NUMBER");
   }
   auto context = tls_context::load(options.tls);
   if (!context) {

@@ -1,6 +1,7 @@
 #include "actors/gate/tls_context.hpp"
 
 #include "actors/gate/certificate_files.hpp"
+#include "actors/gate/refusals.hpp"
 
 #include <arpa/inet.h>
 #include <array>
@@ -10,16 +11,6 @@
 namespace belay::gates {
 
 namespace {
-
-refusal bad(const std::filesystem::path& file, const std::string& what) {
-  return {ec::bad_request, file.string() + ": " + what};
-}
-
-bool is_ip(const std::string& host) {
-  std::array<unsigned char, sizeof(in6_addr)> ignored{};
-  return inet_pton(AF_INET, host.c_str(), ignored.data()) == 1
-         || inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
-}
 
 /// Verifies our own certificate as a peer would.
 std::optional<std::string> verify(X509_STORE* authorities, X509* certificate, role what) {
@@ -38,15 +29,15 @@ std::optional<std::string> verify(X509_STORE* authorities, X509* certificate, ro
 
 std::optional<refusal> use(SSL_CTX* to, const tls_files& files, X509* certificate, EVP_PKEY* key) {
   if (SSL_CTX_load_verify_file(to, files.authority.c_str()) != 1) {
-    return bad(files.authority, "holds no certificates in PEM form ("
-                                  + openssl::take_error("no reason given") + ")");
+    return bad_file(files.authority, "holds no certificates in PEM form ("
+                                       + openssl::take_error("no reason given") + ")");
   }
   if (SSL_CTX_use_certificate(to, certificate) != 1) {
-    return bad(files.certificate, openssl::take_error("cannot be used"));
+    return bad_file(files.certificate, openssl::take_error("cannot be used"));
   }
   if (X509_check_private_key(certificate, key) != 1 || SSL_CTX_use_PrivateKey(to, key) != 1) {
     ERR_clear_error();
-    return bad(files.key, "is not the key of " + files.certificate.string());
+    return bad_file(files.key, "is not the key of " + files.certificate.string());
   }
   return std::nullopt;
 }
@@ -87,7 +78,7 @@ checked<std::shared_ptr<const tls_context>> tls_context::load(const tls_files& f
   }
   auto who = identity_of(**certificate);
   if (!who) {
-    return bad(files.certificate, who.why().text);
+    return bad_file(files.certificate, who.why().text);
   }
   auto x = std::make_shared<tls_context>();
   x->context_ = make_context();
@@ -97,7 +88,7 @@ checked<std::shared_ptr<const tls_context>> tls_context::load(const tls_files& f
   }
   if (const auto why
       = verify(SSL_CTX_get_cert_store(x->context_.get()), certificate->get(), who->what)) {
-    return bad(files.certificate, "is not good for " + files.authority.string() + ": " + *why);
+    return bad_file(files.certificate, "is not good for " + files.authority.string() + ": " + *why);
   }
   return std::shared_ptr<const tls_context>{std::move(x)};
 }
@@ -108,8 +99,8 @@ check_node_certificate(const tls_context& context, const std::filesystem::path& 
   if (is_node(own.what)) {
     return std::nullopt;
   }
-  return bad(file, "'" + own.name + "' has the role " + std::string{to_string(own.what)}
-                     + ", expected worker or admin: only they may be connected to");
+  return bad_file(file, "'" + own.name + "' has the role " + std::string{to_string(own.what)}
+                          + ", expected worker or admin: only they may be connected to");
 }
 
 tls_session::tls_session(std::shared_ptr<const tls_context> context)
@@ -126,9 +117,11 @@ tls_session::tls_session(std::shared_ptr<const tls_context> context, const std::
   // Our certificates have their names among the SANs; a common name is never a host.
   X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
                                            | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  const auto set = is_ip(host) ? X509_VERIFY_PARAM_set1_ip_asc(rules, host.c_str())
-                               : X509_VERIFY_PARAM_set1_host(rules, host.c_str(), host.size());
-  if (set != 1 || (!is_ip(host) && SSL_set_tlsext_host_name(session_.get(), host.c_str()) != 1)) {
+  const auto set = openssl::is_ip(host)
+                     ? X509_VERIFY_PARAM_set1_ip_asc(rules, host.c_str())
+                     : X509_VERIFY_PARAM_set1_host(rules, host.c_str(), host.size());
+  if (set != 1
+      || (!openssl::is_ip(host) && SSL_set_tlsext_host_name(session_.get(), host.c_str()) != 1)) {
     throw std::runtime_error{"OpenSSL cannot check the host '" + host
                              + "': " + openssl::take_error("no reason given")};
   }

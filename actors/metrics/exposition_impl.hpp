@@ -15,7 +15,7 @@ struct exposition::impl {
   prometheus::Registry all;
 };
 
-using labels = prometheus::Labels;
+using label_map = prometheus::Labels;
 using counter = prometheus::Counter;
 using gauge = prometheus::Gauge;
 using histogram = prometheus::Histogram;

@@ -98,7 +98,7 @@ struct registry_instruments::impl {
     const auto [found, fresh] = by_label.try_emplace(label);
     auto& x = found->second;
     if (fresh) {
-      const labels kind{{"kind", label}};
+      const label_map kind{{"kind", label}};
       x.registered = &registered.Add(kind);
       x.claims = &claims.Add(kind);
       x.started = &started.Add(kind);

@@ -39,7 +39,7 @@ struct worker_instruments::impl {
     const auto [found, fresh] = by_label.try_emplace(label);
     auto& x = found->second;
     if (fresh) {
-      const labels kind{{"kind", label}};
+      const label_map kind{{"kind", label}};
       x.begun = &begun.Add(kind);
       for (std::size_t i = 0; i < ends.size(); ++i) {
         x.ended[i] = &ended.Add({{"kind", label}, {"end", ends[i]}});

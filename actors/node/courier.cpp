@@ -1,12 +1,12 @@
 #include "actors/node/courier.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 
 namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "client";
 /// How often a request is sent whose link goes under it each time.
 constexpr std::uint32_t attempts_max = 10;
 
@@ -189,7 +189,7 @@ void courier_state::stop() {
 }
 
 caf::behavior courier(courier_pointer self, courier_setup setup) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::client);
   auto& state = self->state;
   state.start(self, std::move(setup));
   return {

@@ -1,6 +1,7 @@
 #include "actors/node/node.hpp"
 
 #include "actors/cluster/membership.hpp"
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "actors/registry/reader.hpp"
 #include "actors/registry/timekeeper.hpp"
@@ -12,7 +13,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "node";
 /// What a drain may take beyond its own timeout: the explicit releases.
 constexpr duration_ms drain_margin_ms = 15'000;
 constexpr std::chrono::seconds membership_deadline{2};
@@ -188,11 +188,12 @@ caf::result<done> node_state::stop(bool drain) {
     self_->request(sweeper_, bound, atom::drain_v, setup_.drain_timeout_ms)
       .then(
         [this](const done& x) {
-          log::info(component, "node.drained", {{"released", x.count}}, "nothing runs any more");
+          log::info(component::node, "node.drained", {{"released", x.count}},
+                    "nothing runs any more");
           begin_stop();
         },
         [this](const caf::error& x) {
-          log::warn(component, "node.drain_failed", {{"why", to_refusal(x).text}},
+          log::warn(component::node, "node.drain_failed", {{"why", to_refusal(x).text}},
                     "stopping without having drained");
           begin_stop();
         });
@@ -237,7 +238,7 @@ void node_state::down(const caf::down_msg& x) {
   if (!stopping_) {
     const auto why = self_->system().render(x.reason);
     if (!setup_.at_commit) { // Where a test lets the program die this is no surprise.
-      log::error(component, "node.child_down", {{"why", why}}, "an actor of the node ended");
+      log::error(component::node, "node.child_down", {{"why", why}}, "an actor of the node ended");
     }
     stopping_ = true;
     setup_.on_fault("an actor of the node ended: " + why);
@@ -288,7 +289,7 @@ std::string node_state::snapshot() const {
 }
 
 node_actor::behavior_type node(node_state::pointer self, node_setup setup) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::node);
   auto& state = self->state;
   state.start(self, std::move(setup));
   const guard by{self, state.known()};

@@ -1,6 +1,7 @@
 #include "actors/node/runtime.hpp"
 
 #include "actors/cluster/route.hpp"
+#include "actors/component.hpp"
 #include "actors/gate/gate.hpp"
 #include "actors/log.hpp"
 #include "actors/machine.hpp"
@@ -26,7 +27,7 @@ constexpr int fault_exit_code = 74;
 constexpr std::chrono::seconds handshake_deadline{10};
 
 void end_program(const std::string& why) {
-  log::error("node", "node.fault", {{"why", why}},
+  log::error(component::node, "node.fault", {{"why", why}},
              "the node cannot go on: check the disk that holds the data directory, then start it "
              "again; nothing that was acknowledged is lost");
   log::flush();
@@ -37,7 +38,7 @@ void end_program(const std::string& why) {
 constexpr int unreachable_exit_code = 69;
 
 void end_worker(const std::string& why) {
-  log::error("node", "node.fault", {{"why", why}},
+  log::error(component::node, "node.fault", {{"why", why}},
              "this worker cannot go on; its leases end, and others run what it ran");
   log::flush();
   std::_Exit(unreachable_exit_code);

@@ -1,6 +1,8 @@
 #include "actors/registry/reader.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
+#include "actors/registry/page_limits.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -9,17 +11,10 @@ namespace belay::actors {
 namespace {
 
 constexpr std::uint32_t list_limit_max = 1'000;
-constexpr std::uint32_t events_limit_max = 1'000;
 
 constexpr std::array<std::string_view, 11> state_words
   = {"ready",   "delayed", "running",   "waiting",   "quarantined", "external",
      "success", "failure", "cancelled", "abandoned", "live"};
-
-caf::error limit_refused(std::uint32_t limit, std::uint32_t most) {
-  return caf::make_error(ec::bad_request, "limit: " + std::to_string(limit)
-                                            + " is not acceptable, expected 1 to "
-                                            + std::to_string(most));
-}
 
 } // namespace
 
@@ -146,7 +141,7 @@ caf::result<session_snapshot> reader_state::session(const session_query& query) 
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
        std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known) {
-  install_fault_handlers(self, "registry");
+  install_fault_handlers(self, component::registry);
   auto& state = self->state;
   state.store = std::move(store);
   state.clock = std::move(clock);

@@ -1,5 +1,6 @@
 #include "actors/registry/registry.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 
 #include <nlohmann/json.hpp>
@@ -7,8 +8,6 @@
 namespace belay::actors {
 
 namespace {
-
-constexpr const char* component = "registry";
 
 /// Operations after which a row may be claimable that was not before.
 bool may_make_ready(const operation& op) {
@@ -31,7 +30,7 @@ void registry_state::start(pointer self, registry_links links, registry_policy p
   self->set_exit_handler([this](const caf::exit_msg&) { stop(); });
   enqueue(recover_request{policy_.local_owner, policy_.ttl_ms}, 0, [](answer& x) {
     if (const auto* found = std::get_if<done>(&x); found != nullptr && found->count > 0) {
-      log::info(component, "registry.recovered", {{"leases", found->count}},
+      log::info(component::registry, "registry.recovered", {{"leases", found->count}},
                 "leases of the former incarnation are void");
     }
   });
@@ -163,7 +162,7 @@ void registry_state::sweep() {
   alarm_at_ = 0;
   enqueue(expire_request{}, 0, [this](answer& x) {
     if (const auto* ended = std::get_if<done>(&x); ended != nullptr && ended->count > 0) {
-      log::warn(component, "lease.expired", {{"leases", ended->count}}, "leases ran out");
+      log::warn(component::registry, "lease.expired", {{"leases", ended->count}}, "leases ran out");
     }
     const auto next = links_.store->upcoming(links_.clock->now());
     consider_alarm(next.due_at);
@@ -230,7 +229,7 @@ void registry_state::commit() {
     }
     ready_hint_ = true;
     commit_failed_ = true;
-    log::error(component, "store.full", {{"what", x.what()}},
+    log::error(component::registry, "store.full", {{"what", x.what()}},
                "the disk or the store is full: new processes are refused until there is room");
     return;
   }
@@ -347,7 +346,7 @@ std::string registry_state::snapshot() {
 
 registry_actor::behavior_type
 registry(registry_state::pointer self, registry_links links, registry_policy policy) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::registry);
   auto& state = self->state;
   state.start(self, std::move(links), std::move(policy));
   const guard by{self, state.known()};

@@ -1,4 +1,5 @@
 // The registry's account of its workers: who is here, what they can take, whom it is granted to.
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "actors/registry/registry.hpp"
 
@@ -8,7 +9,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "registry";
 /// Of the rows in one message: a worker need take no larger one than a row alone is.
 constexpr std::size_t grant_bytes_max = 1U << 20;
 
@@ -90,8 +90,8 @@ void registry_state::take_in(worker_card card, const owner& who, const sweeper_a
               caf::actor_cast<caf::actor>(sweeper));
   workers_[who.name] = worker{std::move(card), who, sweeper};
   count_workers();
-  log::info(component, "worker.enlisted", {{"owner", who.name}, {"incarnation", who.incarnation}},
-            "a worker is here");
+  log::info(component::registry, "worker.enlisted",
+            {{"owner", who.name}, {"incarnation", who.incarnation}}, "a worker is here");
 }
 
 void registry_state::push_cancel(const cancel_receipt& receipt, bool kill) {
@@ -193,7 +193,7 @@ void registry_state::down(const caf::down_msg& x) {
     count_workers();
     const auto left = x.reason == caf::exit_reason::user_shutdown;
     const auto waits = !left && policy_.link_grace_ms > 0;
-    log::write(left ? log::level::info : log::level::warn, component, "worker.down",
+    log::write(left ? log::level::info : log::level::warn, component::registry, "worker.down",
                {{"owner", who.name},
                 {"incarnation", who.incarnation},
                 {"why", self_->system().render(x.reason)}},

@@ -1,5 +1,6 @@
 #include "actors/registry/timekeeper.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 
 #include <nlohmann/json.hpp>
@@ -7,8 +8,6 @@
 namespace belay::actors {
 
 namespace {
-
-constexpr const char* component = "registry";
 
 /// A due time may be years away; the actor clock counts nanoseconds in 63 bits.
 constexpr duration_ms alarm_ms_max = 24LL * 3'600 * 1'000;
@@ -42,7 +41,7 @@ std::string timekeeper_state::snapshot() const {
 
 timekeeper_actor::behavior_type
 timekeeper(timekeeper_state::pointer self, duration_ms safety_sweep_ms) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::registry);
   auto& state = self->state;
   state.self = self;
   state.safety_sweep_ms = safety_sweep_ms;

@@ -1,6 +1,8 @@
 #include "actors/registry/watcher.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
+#include "actors/registry/page_limits.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -8,8 +10,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "watcher";
-constexpr std::uint32_t events_limit_max = 1'000;
 /// Waiters that any change may concern.
 constexpr row_id any_row{};
 /// A wake's pause ends without a commit: who waits for wakes looks again this often at the latest.
@@ -75,9 +75,7 @@ caf::result<outcome_view> watcher_state::wait(const process_id& id, duration_ms 
 caf::result<event_page> watcher_state::follow(const process_id& id, event_seq after,
                                               std::uint32_t limit, duration_ms length) {
   if (limit == 0 || limit > events_limit_max) {
-    return caf::make_error(ec::bad_request, "limit: " + std::to_string(limit)
-                                              + " is not acceptable, expected 1 to "
-                                              + std::to_string(events_limit_max));
+    return limit_refused(limit, events_limit_max);
   }
   row_id row{};
   if (const auto no = admit(id, row, length)) {
@@ -282,7 +280,7 @@ watcher_actor::behavior_type
 watcher(watcher_state::pointer self, std::shared_ptr<storage::store> store,
         std::shared_ptr<const registry_clock> clock, watch_policy policy,
         std::shared_ptr<visitors> known) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::watcher);
   auto& state = self->state;
   state.start(self, std::move(store), std::move(clock), policy);
   const guard by{self, std::move(known)};

@@ -1,5 +1,6 @@
 #include "actors/trace/exporter.hpp"
 
+#include "actors/component.hpp"
 #include "actors/log.hpp"
 #include "actors/thinning.hpp"
 
@@ -8,11 +9,7 @@
 
 namespace belay::tracing {
 
-namespace {
-
-constexpr const char* component = "trace";
-
-} // namespace
+namespace {} // namespace
 
 exporter::exporter(std::unique_ptr<sink> to, resource whose, export_policy policy)
   : sink_{std::move(to)}, whose_{std::move(whose)}, policy_{policy} {
@@ -123,7 +120,7 @@ void exporter::lose(std::size_t count, const std::string& why) {
   dropped_ += count;
   const auto times = ++losses_;
   if (actors::is_logged(times)) {
-    log::warn(component, "spans.dropped",
+    log::warn(component::trace, "spans.dropped",
               {{"to", sink_->name()}, {"why", why}, {"dropped", dropped_.load()}, {"times", times}},
               "spans could not be written and are gone; the node goes on");
   }

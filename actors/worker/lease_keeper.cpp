@@ -1,5 +1,6 @@
 #include "actors/worker/lease_keeper.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 
 #include <nlohmann/json.hpp>
@@ -7,8 +8,6 @@
 namespace belay::actors {
 
 namespace {
-
-constexpr const char* component = "keeper";
 
 /// After a renewal that was not answered, the next one follows after this part of the ttl.
 constexpr int retry_parts = 10;
@@ -103,7 +102,7 @@ void lease_keeper_state::lose(const std::string& why) {
   if (setup_.meter) {
     setup_.meter->lease_lost();
   }
-  log::warn(component, "lease.lost",
+  log::warn(component::keeper, "lease.lost",
             {{"process", setup_.held.id},
              {"row", static_cast<std::uint64_t>(setup_.held.row)},
              {"fence", static_cast<std::uint64_t>(setup_.held.fence)},
@@ -126,7 +125,7 @@ std::string lease_keeper_state::snapshot() const {
 
 lease_keeper_actor::behavior_type
 lease_keeper(lease_keeper_state::pointer self, keeper_setup setup) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::keeper);
   auto& state = self->state;
   state.start(self, std::move(setup));
   return {

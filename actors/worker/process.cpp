@@ -1,6 +1,8 @@
 #include "actors/worker/process.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
+#include "actors/worker/requests.hpp"
 #include "actors/worker/workflow_driver.hpp"
 #include "actors/workflow/definition.hpp"
 
@@ -10,8 +12,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "process";
-constexpr auto registry_deadline = std::chrono::seconds{10};
 /// Pause before an unanswered or postponed completion is sent again.
 constexpr duration_ms complete_pause_ms = 250;
 /// Events on their way to the registry; what a run says beyond that is counted, not kept.
@@ -91,7 +91,7 @@ void process_state_machine::run() {
     finished(make_failure(failure_class::invalid_request, "bad_arguments", no->text, false));
     return;
   }
-  log::debug(component, "process.run",
+  log::debug(component::process, "process.run",
              {{"process", what_.id},
               {"row", static_cast<std::uint64_t>(setup_.row.held.row)},
               {"attempt", setup_.row.attempt},
@@ -113,7 +113,7 @@ void process_state_machine::run() {
 
 void process_state_machine::give_back() {
   // Not the process's fault: the row stays claimable, for a worker that has the tool.
-  log::warn(component, "process.not_taken", {{"process", what_.id}, {"tool", what_.kind}},
+  log::warn(component::process, "process.not_taken", {{"process", what_.id}, {"tool", what_.kind}},
             "this worker has no such tool; the row is given back");
   phase_ = phase::ended;
   self_->request(setup_.links.registry, registry_deadline, atom::release_v, setup_.row.held)
@@ -316,8 +316,8 @@ void process_state_machine::attach(attachment bytes) {
     .then([](const journal_receipt&) {},
           [this](const caf::error& x) {
             const auto why = to_refusal(x);
-            log::warn(component, "attachment.refused", {{"process", what_.id}, {"why", why.text}},
-                      "an attachment was not kept");
+            log::warn(component::process, "attachment.refused",
+                      {{"process", what_.id}, {"why", why.text}}, "an attachment was not kept");
             if (why.code == ec::lease_superseded) {
               lost("attach");
             }
@@ -419,7 +419,7 @@ std::string process_state_machine::snapshot() const {
 }
 
 process_actor::behavior_type process(process_state_machine::pointer self, process_setup setup) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::process);
   auto& state = self->state;
   state.start(self, std::move(setup));
   return {

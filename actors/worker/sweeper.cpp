@@ -1,10 +1,12 @@
 #include "actors/worker/sweeper.hpp"
 
+#include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "actors/survey.hpp"
 #include "actors/thinning.hpp"
 #include "actors/worker/lease_keeper.hpp"
 #include "actors/worker/process.hpp"
+#include "actors/worker/requests.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -12,8 +14,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "sweeper";
-constexpr auto registry_deadline = std::chrono::seconds{10};
 /// Pauses before a refused or unanswered enlist is tried again; doubled each time.
 constexpr auto enlist_pause = std::chrono::milliseconds{500};
 constexpr auto enlist_pause_max = std::chrono::milliseconds{8'000};
@@ -82,7 +82,7 @@ void sweeper_state::not_taken_in(const refusal& why) {
   }
   ++refusals_;
   if (is_logged(refusals_)) {
-    log::warn(component, "enlist.refused",
+    log::warn(component::sweeper, "enlist.refused",
               {{"owner", policy_.card.name}, {"why", why.text}, {"times", refusals_}},
               "the registry did not take this worker; trying again");
   }
@@ -93,7 +93,7 @@ void sweeper_state::not_taken_in(const refusal& why) {
 }
 
 void sweeper_state::link_lost(const std::string& why) {
-  log::warn(component, "link.lost", {{"running", slots_.size()}, {"why", why}},
+  log::warn(component::sweeper, "link.lost", {{"running", slots_.size()}, {"why", why}},
             "no link to the registry; what runs goes on while its lease lasts");
   enlisted_ = false;
   offered_ = 0;
@@ -312,7 +312,7 @@ caf::result<done> sweeper_state::drain(duration_ms length) {
   } else {
     withdrawn_ = true;
   }
-  log::info(component, "worker.draining", {{"running", slots_.size()}},
+  log::info(component::sweeper, "worker.draining", {{"running", slots_.size()}},
             "no new rows; waiting for what runs");
   for (const auto& [number, x] : slots_) {
     self_->send(x.process, atom::park_v); // What waits is not waited for.
@@ -341,7 +341,7 @@ done sweeper_state::undrain() {
     promise.deliver(caf::make_error(ec::wrong_state, std::string{"the drain was called off"}));
   }
   drained_.clear();
-  log::info(component, "worker.undrained", {}, "claims again");
+  log::info(component::sweeper, "worker.undrained", {}, "claims again");
   enlisted_ ? offer_free() : enlist();
   return {1};
 }
@@ -429,7 +429,7 @@ std::string sweeper_state::snapshot() const {
 
 sweeper_actor::behavior_type
 sweeper(sweeper_state::pointer self, worker_links links, worker_policy policy) {
-  install_fault_handlers(self, component);
+  install_fault_handlers(self, component::sweeper);
   auto& state = self->state;
   state.start(self, std::move(links), std::move(policy));
   return {

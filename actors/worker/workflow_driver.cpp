@@ -1,6 +1,8 @@
 #include "actors/worker/workflow_driver.hpp"
 
+#include "actors/component.hpp"
 #include "actors/log.hpp"
+#include "actors/worker/requests.hpp"
 #include "actors/workflow/definition.hpp"
 #include "messages/wire_error.hpp"
 
@@ -11,10 +13,6 @@ namespace belay::actors {
 
 namespace {
 
-constexpr const char* component = "workflow";
-constexpr auto registry_deadline = std::chrono::seconds{10};
-/// Pause before a request that was not answered, or found the store full, is sent again.
-constexpr duration_ms again_pause_ms = 250;
 constexpr std::uint32_t journal_page_max = 1'000;
 
 void run_slice(const std::shared_ptr<workflows::engine>& engine, const process_actor& tell) {
@@ -97,7 +95,8 @@ void workflow_driver::make_engine() {
   x.check_child
     = [tools = setup_.links.tools](const registration& child) { return tools->check_input(child); };
   x.log = [id = setup_.what.id](const std::string& text, const nlohmann::json& fields) {
-    log::info(component, "workflow.says", {{"process", id}, {"fields", fields.dump()}}, text);
+    log::info(component::workflow, "workflow.says", {{"process", id}, {"fields", fields.dump()}},
+              text);
   };
   x.watch_step = setup_.trace.step_watch();
   engine_ = std::make_shared<workflows::engine>(std::move(x), definition->code);

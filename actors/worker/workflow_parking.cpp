@@ -1,5 +1,7 @@
 // When a workflow gives its slot away, and when it parks.
+#include "actors/component.hpp"
 #include "actors/log.hpp"
+#include "actors/worker/requests.hpp"
 #include "actors/worker/workflow_driver.hpp"
 #include "messages/wire_error.hpp"
 
@@ -8,14 +10,7 @@
 
 namespace belay::actors {
 
-namespace {
-
-constexpr const char* component = "workflow";
-constexpr auto registry_deadline = std::chrono::seconds{10};
-/// Pause before a request that was not answered is sent again.
-constexpr duration_ms again_pause_ms = 250;
-
-} // namespace
+namespace {} // namespace
 
 bool workflow_driver::calls_run() const {
   for (const auto& [op, x] : efforts_) {
@@ -210,7 +205,8 @@ void workflow_driver::park_refused(const refusal& why, const park_request& reque
     wake_up();
     return;
   }
-  log::error(component, "workflow.park_refused", {{"process", setup_.what.id}, {"why", why.text}},
+  log::error(component::workflow, "workflow.park_refused",
+             {{"process", setup_.what.id}, {"why", why.text}},
              "a workflow cannot be parked; it stays in memory");
 }
 

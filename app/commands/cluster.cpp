@@ -1,5 +1,6 @@
 // belay nodes, drain, undrain: who is in the cluster, and orders to workers.
 #include "app/commands/commands.hpp"
+#include "app/output.hpp"
 #include "messages/time.hpp"
 
 #include <nlohmann/json.hpp>
@@ -21,14 +22,6 @@ nlohmann::json node_json(const node_info& x) {
   return result;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string result;
-  for (const auto& word : words) {
-    result += (result.empty() ? "" : ",") + word;
-  }
-  return result.empty() ? "-" : result;
-}
-
 exit_code nodes(const common_options& common) {
   const auto list = expect(connect(common)->nodes());
   if (common.format == output_format::json) {
@@ -46,7 +39,7 @@ exit_code nodes(const common_options& common) {
                works ? std::to_string(x.waiting) : "-",
                x.round_trip_us > 0 ? std::to_string(x.round_trip_us) + "us" : "-",
                format_time(x.connected_at), printable(x.version), printable(x.place),
-               printable(joined(x.kinds))});
+               x.kinds.empty() ? "-" : printable(joined(x.kinds, ","))});
   }
   table.print();
   return exit_code::success;

@@ -1,4 +1,5 @@
 // belay node: runs a node in the foreground.
+#include "actors/component.hpp"
 #include "actors/gate/certificates.hpp"
 #include "actors/gate/tls_context.hpp"
 #include "actors/log.hpp"
@@ -50,7 +51,7 @@ watchdog make_watchdog(const service& x) {
       };
   setup.alive = [&manager = x.manager] { manager.alive(); };
   setup.silent = [] {
-    log::error("node", "watchdog.silent", {},
+    log::error(component::node, "watchdog.silent", {},
                "the node does not answer itself; unless it does, the service manager starts it "
                "again");
   };
@@ -83,7 +84,7 @@ void serve(const service& x) {
     }
     ++asked;
     const auto drains = asked == 1;
-    log::info("node", "node.stopping", {{"signal", *number}},
+    log::info(component::node, "node.stopping", {{"signal", *number}},
               drains ? "draining; a second signal stops now" : "stopping now");
     x.manager.stopping(drains ? "draining: no new rows, what runs may end" : "stopping",
                        drains ? x.drain_timeout + stop_margin : stop_margin);
@@ -217,7 +218,7 @@ void warn_of_certificate(const configuration& settings) {
 
 void warn_of_plain(const std::string& host, const configuration& settings) {
   if (settings.node_tls.empty() && settings.cluster_insecure && !actors::is_this_machine(host)) {
-    log::warn("node", "node.insecure", {{"address", host}},
+    log::warn(component::node, "node.insecure", {{"address", host}},
               "plain connections to other machines: everybody on the network may do everything "
               "(cluster.insecure)");
   }
@@ -226,7 +227,7 @@ void warn_of_plain(const std::string& host, const configuration& settings) {
 void warn_of_open_metrics(const actors::runtime_options& options) {
   const auto& x = options.metrics;
   if (x.is_on && !actors::is_this_machine(x.http.address)) {
-    log::warn("node", "metrics.insecure", {{"address", x.http.address}},
+    log::warn(component::node, "metrics.insecure", {{"address", x.http.address}},
               "metrics are told to other machines: everybody on the network may read them "
               "(metrics.insecure)");
   }
@@ -246,7 +247,8 @@ exit_code run_node(const common_options& common, const node_options& given) {
   const auto directory
     = common.data.empty() ? default_data_directory() : std::filesystem::path{common.data};
   init_log(settings);
-  log::info("node", "node.starting", {{"version", version()}, {"commit", commit()}}, "starting");
+  log::info(component::node, "node.starting", {{"version", version()}, {"commit", commit()}},
+            "starting");
   service_manager manager{common.service};
   const auto joins = role == "worker";
   manager.starting(joins ? "looking for the registry at " + given.join : "opening the store");
@@ -286,7 +288,7 @@ exit_code run_node(const common_options& common, const node_options& given) {
                            init_log}};
   const auto metrics = metrics_address(settings, node);
   if (joins) {
-    log::info("node", "node.ready",
+    log::info(component::node, "node.ready",
               {{"name", settings.node_name},
                {"registry", given.join},
                {"metrics", metrics.empty() ? "off" : metrics},
@@ -296,7 +298,7 @@ exit_code run_node(const common_options& common, const node_options& given) {
   } else {
     write_node_file(directory, {settings.node_address, node.port(), settings.node_tls, metrics},
                     settings.node_name);
-    log::info("node", "node.ready",
+    log::info(component::node, "node.ready",
               {{"address", settings.node_address},
                {"port", node.port()},
                {"metrics", metrics.empty() ? "off" : metrics},
@@ -310,7 +312,7 @@ exit_code run_node(const common_options& common, const node_options& given) {
   if (!joins) {
     remove_node_file(directory);
   }
-  log::info("node", "node.stopped", {}, "stopped");
+  log::info(component::node, "node.stopped", {}, "stopped");
   log::flush();
   return exit_code::success;
 }

@@ -7,15 +7,15 @@ using namespace belay;
 
 namespace {
 
-constexpr timestamp_ms now = 1'800'000'000'000;
+constexpr timestamp_ms explained_at = 1'800'000'000'000;
 
 struct facts_fixture : app::known_facts {
   facts_fixture() {
-    known_facts::now = ::now;
+    known_facts::now = explained_at;
     process.id = "a";
     process.kind = "resize@2";
     process.queue = "default";
-    process.due_at = ::now - 1'000;
+    process.due_at = explained_at - 1'000;
   }
 
   node_info& add_worker(const std::string& name, std::uint32_t slots, std::uint32_t busy) {
@@ -85,9 +85,9 @@ TEST_CASE_METHOD(facts_fixture, "explain: ready, and its queue has something aga
   says("key_full", "run with the concurrency key 'joe' as may: 1.");
   process.blocked = false;
   queue->limits.rate = 5;
-  queue->next_claim_at = ::now + 10'000;
+  queue->next_claim_at = explained_at + 10'000;
   says("rate_limited", "is worked off at 5 in 1s; the next is claimed at ");
-  queue->next_claim_at = ::now - 1;
+  queue->next_claim_at = explained_at - 1;
   says("about_to_start", "it is about to start");
   queue->limits.paused = true;
   says("queue_paused", "Its queue 'default' is paused.");
@@ -116,7 +116,7 @@ TEST_CASE_METHOD(facts_fixture, "explain: ready, and no slot is free", "[app][ex
 
 TEST_CASE_METHOD(facts_fixture, "explain: delayed, by its registration or after a failure",
                  "[app][explain]") {
-  process.due_at = ::now + 90'000;
+  process.due_at = explained_at + 90'000;
   says("delayed", "It is not due before 2027-01-15T08:01:30Z (in 1m30s).");
   process.failures = 2;
   says("delayed", "It failed and is tried again at");
@@ -130,7 +130,7 @@ TEST_CASE_METHOD(facts_fixture, "explain: running, by a worker that answers or n
   process.state = process_state::running;
   process.holder = {"w1", 3};
   process.attempt = 2;
-  process.lease_expires_at = ::now + 20'000;
+  process.lease_expires_at = explained_at + 20'000;
   says("owner_silent", "'w1' holds it and is not connected: at the end of its lease");
   add_worker("w1", 4, 1);
   says("running", "'w1' runs it; its lease is good until 2027-01-15T08:00:20Z (in 20s)");
@@ -144,13 +144,13 @@ TEST_CASE_METHOD(facts_fixture, "explain: running, by a worker that answers or n
 
 TEST_CASE_METHOD(facts_fixture, "explain: waiting, for whatever it is", "[app][explain]") {
   process.state = process_state::waiting;
-  process.waiting.since = ::now - 60'000;
+  process.waiting.since = explained_at - 60'000;
   auto& until = process.waiting.until;
-  until = {wait_kind::signal, "approved", 1, ::now + 3'600'000};
+  until = {wait_kind::signal, "approved", 1, explained_at + 3'600'000};
   says("waits_for_signal", "It waits for signal 'approved' (number 1), since");
   CHECK(fact("until at the latest") == "2027-01-15T09:00:00Z (in 1h)");
   CHECK(fact("to go on") == "belay signal a approved");
-  until = {wait_kind::timer, "", 0, ::now + 5'000};
+  until = {wait_kind::timer, "", 0, explained_at + 5'000};
   says("waits_for_timer", "It waits for the time 2027-01-15T08:00:05Z (in 5s)");
   until = {wait_kind::child, "a/1", 0, 0};
   process.waiting.also.push_back({wait_kind::child, "a/2", 0, 0});
@@ -170,7 +170,7 @@ TEST_CASE_METHOD(facts_fixture, "explain: quarantined, external and finished", "
   process.state = process_state::quarantined;
   process.interruptions = 2;
   event lost;
-  lost.at = ::now;
+  lost.at = explained_at;
   lost.type = event_types::interrupted;
   lost.payload = R"({"owner":"w1","reason":"lease expired"})";
   history = {lost, lost};
@@ -182,7 +182,7 @@ TEST_CASE_METHOD(facts_fixture, "explain: quarantined, external and finished", "
   CHECK(fact("interruptions") == "2");
   process.state = process_state::finished;
   process.ended = outcome_kind::failure;
-  process.finished_at = ::now - 1'000;
+  process.finished_at = explained_at - 1'000;
   process.outcome_json = R"({"type":"failure","message":"no such file"})";
   says("finished", "It has its outcome: failure, since 2027-01-15T07:59:59Z (1s ago).");
   CHECK(fact("message") == "\"no such file\"");

@@ -10,14 +10,14 @@ using tests::asking_node;
 
 namespace {
 
-struct plain_fixture : tests::served_node {
-  plain_fixture() {
+struct plain_caf_fixture : tests::served_node {
+  plain_caf_fixture() {
     open();
   }
 };
 
-struct tls_fixture : tests::served_node {
-  tls_fixture() {
+struct tls_caf_fixture : tests::served_node {
+  tls_caf_fixture() {
     options.tls = us.issue({"node", role::admin, {"127.0.0.1", "localhost"}, 1});
     open();
   }
@@ -51,7 +51,7 @@ std::uint64_t introduce(asking_node& x) {
 
 } // namespace
 
-TEST_CASE_METHOD(plain_fixture, "gate: CAF talks through a plain one", "[gate][caf]") {
+TEST_CASE_METHOD(plain_caf_fixture, "gate: CAF talks through a plain one", "[gate][caf]") {
   asking_node asking;
   REQUIRE(asking.connect(door->port()).empty());
   CHECK(asking.ask("hello") == "hello");
@@ -65,7 +65,7 @@ TEST_CASE_METHOD(plain_fixture, "gate: CAF talks through a plain one", "[gate][c
   CHECK_FALSE(door->peer_of(caf::node_id{}));
 }
 
-TEST_CASE_METHOD(plain_fixture, "gate: each side hears when the other dies", "[gate][caf]") {
+TEST_CASE_METHOD(plain_caf_fixture, "gate: each side hears when the other dies", "[gate][caf]") {
   auto asking = std::make_unique<asking_node>();
   REQUIRE(asking->connect(door->port()).empty());
   REQUIRE(introduce(*asking) == 1);
@@ -81,7 +81,7 @@ TEST_CASE_METHOD(plain_fixture, "gate: each side hears when the other dies", "[g
   }
 }
 
-TEST_CASE_METHOD(tls_fixture, "gate: CAF talks through two with TLS", "[gate][caf][tls]") {
+TEST_CASE_METHOD(tls_caf_fixture, "gate: CAF talks through two with TLS", "[gate][caf][tls]") {
   asking_node asking;
   const auto out = open_out(way_out(asking));
   REQUIRE(asking.connect(out->local_port()).empty());
@@ -96,7 +96,7 @@ TEST_CASE_METHOD(tls_fixture, "gate: CAF talks through two with TLS", "[gate][ca
   CHECK(door->peers().size() == 1);
 }
 
-TEST_CASE_METHOD(tls_fixture, "gate: with TLS each side hears when the other dies",
+TEST_CASE_METHOD(tls_caf_fixture, "gate: with TLS each side hears when the other dies",
                  "[gate][caf][tls]") {
   auto asking = std::make_unique<asking_node>();
   auto out = open_out(way_out(*asking));
@@ -119,7 +119,8 @@ TEST_CASE_METHOD(tls_fixture, "gate: with TLS each side hears when the other die
   }
 }
 
-TEST_CASE_METHOD(tls_fixture, "gate: a message that is too large cuts its connection, not others",
+TEST_CASE_METHOD(tls_caf_fixture,
+                 "gate: a message that is too large cuts its connection, not others",
                  "[gate][caf][tls]") {
   asking_node asking;
   asking_node other;
@@ -133,7 +134,7 @@ TEST_CASE_METHOD(tls_fixture, "gate: a message that is too large cuts its connec
   CHECK(other.ask("hello") == "hello");
 }
 
-TEST_CASE_METHOD(tls_fixture, "outgoing gate: a server's answers are bounded too",
+TEST_CASE_METHOD(tls_caf_fixture, "outgoing gate: a server's answers are bounded too",
                  "[gate][caf][tls]") {
   asking_node asking;
   auto x = way_out(asking);
@@ -145,7 +146,7 @@ TEST_CASE_METHOD(tls_fixture, "outgoing gate: a server's answers are bounded too
   CHECK(out->last_error().find("expected 1 to 65536") != std::string::npos);
 }
 
-TEST_CASE_METHOD(tls_fixture, "outgoing gate: says why there is no connection",
+TEST_CASE_METHOD(tls_caf_fixture, "outgoing gate: says why there is no connection",
                  "[gate][caf][tls]") {
   asking_node asking;
   const auto fails = [&asking](const gates::outgoing_options& x) {
@@ -233,7 +234,8 @@ TEST_CASE_METHOD(tls_fixture, "outgoing gate: says why there is no connection",
   }
 }
 
-TEST_CASE_METHOD(tls_fixture, "outgoing gate: finds hosts by name, and the certificate's name too",
+TEST_CASE_METHOD(tls_caf_fixture,
+                 "outgoing gate: finds hosts by name, and the certificate's name too",
                  "[gate][caf][tls]") {
   asking_node asking;
   auto x = way_out(asking);
@@ -243,7 +245,7 @@ TEST_CASE_METHOD(tls_fixture, "outgoing gate: finds hosts by name, and the certi
   CHECK(out->last_error().empty());
 }
 
-TEST_CASE_METHOD(tls_fixture, "gates: their descriptors go with them", "[gate][caf][tls]") {
+TEST_CASE_METHOD(tls_caf_fixture, "gates: their descriptors go with them", "[gate][caf][tls]") {
   asking_node asking;
   const auto round = [&] {
     const auto out = open_out(way_out(asking));

@@ -11,8 +11,8 @@ using namespace belay::tracing;
 namespace {
 
 constexpr std::int64_t ms = 1'000'000;
-const std::string trace_id = "0af7651916cd43dd8448eb211c80319c";
-const std::string around = "00-" + trace_id + "-b7ad6b7169203331-01";
+const std::string their_trace = "0af7651916cd43dd8448eb211c80319c";
+const std::string their_context = "00-" + their_trace + "-b7ad6b7169203331-01";
 
 struct trace_fixture {
   std::vector<span> spans;
@@ -92,10 +92,10 @@ std::string text_of(const span& x, const std::string& key) {
 TEST_CASE_METHOD(trace_fixture,
                  "registry trace: register hangs on the caller, wait and claim on it", "[trace]") {
   registry_trace x{make()};
-  const auto what = job(around);
+  const auto what = job(their_context);
   commit(x, register_request{{what}}, registered_list{{{"p", row_id{7}, true}}});
   const auto made = only("register");
-  CHECK(made.trace_id == trace_id);
+  CHECK(made.trace_id == their_trace);
   CHECK(made.parent_id == "b7ad6b7169203331");
   CHECK(made.start_ns == 1'000 * ms);
   CHECK(made.end_ns == 1'002 * ms);
@@ -103,7 +103,7 @@ TEST_CASE_METHOD(trace_fixture,
 
   commit(x, claim_request{}, claimed_list{{claim_of(what, 3, 1)}});
   const auto wait = only("wait");
-  CHECK(wait.trace_id == trace_id);
+  CHECK(wait.trace_id == their_trace);
   CHECK(wait.parent_id == made.span_id);
   CHECK(wait.end_ns - wait.start_ns == 200 * ms);
   const auto claim = only("claim");
@@ -115,21 +115,21 @@ TEST_CASE_METHOD(trace_fixture,
 
 TEST_CASE_METHOD(trace_fixture, "registry trace: commits are linked to what they hold", "[trace]") {
   registry_trace x{make()};
-  const auto what = job(around);
+  const auto what = job(their_context);
   commit(x, renew_request{}, lease{});
   CHECK(spans.empty());
   commit(x, claim_request{}, claimed_list{{claim_of(what, 3, 1)}});
   const auto first = only("commit");
   REQUIRE(first.links.size() == 1);
-  CHECK(first.links[0].trace_id == trace_id);
+  CHECK(first.links[0].trace_id == their_trace);
   CHECK(first.links[0].span_id == only("claim").span_id);
-  CHECK(first.trace_id != trace_id);
+  CHECK(first.trace_id != their_trace);
 
   spans.clear();
   auto held = claim_of(what, 3, 1).held;
   commit(x, complete_request{held, make_success("1")}, completion{});
   REQUIRE(only("commit").links.size() == 1);
-  CHECK(only("commit").links[0].span_id == derive_span_id(trace_id, "p", held.fence, "run"));
+  CHECK(only("commit").links[0].span_id == derive_span_id(their_trace, "p", held.fence, "run"));
   spans.clear();
   commit(x, complete_request{held, make_success("1")}, completion{}); // Over before.
   CHECK(spans.empty());
@@ -138,13 +138,13 @@ TEST_CASE_METHOD(trace_fixture, "registry trace: commits are linked to what they
 TEST_CASE_METHOD(trace_fixture, "registry trace: a lost run is told when its successor is claimed",
                  "[trace]") {
   registry_trace x{make()};
-  const auto what = job(around);
+  const auto what = job(their_context);
   commit(x, claim_request{}, claimed_list{{claim_of(what, 3, 1)}});
   spans.clear();
   now = 5'000 * ms;
   commit(x, claim_request{}, claimed_list{{claim_of(what, 4, 2)}});
   const auto lost = only("run");
-  CHECK(lost.span_id == derive_span_id(trace_id, "p", fencing_token{3}, "run"));
+  CHECK(lost.span_id == derive_span_id(their_trace, "p", fencing_token{3}, "run"));
   CHECK(lost.failed);
   CHECK(text_of(lost, "belay.outcome") == "interrupted");
   CHECK(text_of(lost, "belay.owner") == "w3");
@@ -164,10 +164,10 @@ TEST_CASE_METHOD(trace_fixture,
                  "in no trace",
                  "[trace]") {
   registry_trace x{make()};
-  const auto what = job(around);
+  const auto what = job(their_context);
   commit(x, register_request{{what}}, refusal{ec::store_full, "full"});
   commit(x, register_request{{what}}, registered_list{{{"p", row_id{7}, false}}});
-  const auto quiet = job(around.substr(0, around.size() - 1) + "0");
+  const auto quiet = job(their_context.substr(0, their_context.size() - 1) + "0");
   commit(x, register_request{{quiet}}, registered_list{{{"p", row_id{7}, true}}});
   commit(x, claim_request{}, claimed_list{{claim_of(quiet, 3, 1)}});
   x.joined();
@@ -188,25 +188,25 @@ TEST_CASE_METHOD(trace_fixture,
   registry_trace none{make()};
   commit(none, register_request{{job("")}}, registered_list{{{"p", row_id{7}, true}}});
   CHECK(spans.empty());
-  commit(none, register_request{{job(around)}}, registered_list{{{"p", row_id{7}, true}}});
+  commit(none, register_request{{job(their_context)}}, registered_list{{{"p", row_id{7}, true}}});
   CHECK(has("register")); // The caller has decided.
 }
 
 TEST_CASE_METHOD(trace_fixture,
                  "registry trace: children of a workflow are registered in its trace", "[trace]") {
   registry_trace x{make()};
-  const auto child = job(around);
+  const auto child = job(their_context);
   commit(x, journal_request{{}, {}, {child}, {}, {}, {}}, journal_receipt{});
   CHECK(only("register").parent_id == "b7ad6b7169203331");
 }
 
 TEST_CASE_METHOD(trace_fixture, "run trace: what a run starts is told of the run's span",
                  "[trace]") {
-  const auto what = job(around);
+  const auto what = job(their_context);
   const auto row = claim_of(what, 3, 1);
   run_trace run{make(), row, what};
-  const auto id = derive_span_id(trace_id, "p", fencing_token{3}, "run");
-  CHECK(run.traceparent() == "00-" + trace_id + "-" + id + "-01");
+  const auto id = derive_span_id(their_trace, "p", fencing_token{3}, "run");
+  CHECK(run.traceparent() == "00-" + their_trace + "-" + id + "-01");
   run.begin();
   now += 5 * ms;
   run.over();
@@ -215,7 +215,7 @@ TEST_CASE_METHOD(trace_fixture, "run trace: what a run starts is told of the run
   run.ended("released"); // Only the first end counts.
   const auto written = only("run");
   CHECK(written.span_id == id);
-  CHECK(written.parent_id == derive_span_id(trace_id, "p", fencing_token{0}, "register"));
+  CHECK(written.parent_id == derive_span_id(their_trace, "p", fencing_token{0}, "register"));
   CHECK(written.end_ns - written.start_ns == 5 * ms);
   CHECK(written.failed);
   CHECK(written.message == "exit code 1");
@@ -225,8 +225,8 @@ TEST_CASE_METHOD(trace_fixture, "run trace: what a run starts is told of the run
 
 TEST_CASE_METHOD(trace_fixture, "run trace: without traces a context is handed on as it is",
                  "[trace]") {
-  const auto with = job(around);
-  CHECK(run_trace{nullptr, claim_of(with, 3, 1), with}.traceparent() == around);
+  const auto with = job(their_context);
+  CHECK(run_trace{nullptr, claim_of(with, 3, 1), with}.traceparent() == their_context);
   const auto without = job("");
   run_trace none{nullptr, claim_of(without, 3, 1), without};
   CHECK(none.traceparent().empty());
@@ -236,7 +236,7 @@ TEST_CASE_METHOD(trace_fixture, "run trace: without traces a context is handed o
   none.ended("released");
 
   // Those that are not sampled say so to what they start.
-  const auto quiet = job(around.substr(0, around.size() - 1) + "0");
+  const auto quiet = job(their_context.substr(0, their_context.size() - 1) + "0");
   CHECK(run_trace{make(), claim_of(quiet, 3, 1), quiet}.traceparent() == quiet.traceparent);
   ratio = 0.0;
   const auto made = run_trace{make(), claim_of(without, 3, 1), without}.traceparent();
@@ -246,7 +246,7 @@ TEST_CASE_METHOD(trace_fixture, "run trace: without traces a context is handed o
 }
 
 TEST_CASE_METHOD(trace_fixture, "run trace: steps and calls are spans inside the run", "[trace]") {
-  const auto what = job(around);
+  const auto what = job(their_context);
   run_trace run{make(), claim_of(what, 3, 1), what};
   const auto watch = run.step_watch();
   const auto ended = watch("resize", 4);
@@ -254,10 +254,10 @@ TEST_CASE_METHOD(trace_fixture, "run trace: steps and calls are spans inside the
   ended(true);
   CHECK(only("step").failed);
   CHECK(text_of(only("step"), "belay.step") == "resize");
-  CHECK(only("step").parent_id == derive_span_id(trace_id, "p", fencing_token{3}, "run"));
+  CHECK(only("step").parent_id == derive_span_id(their_trace, "p", fencing_token{3}, "run"));
   auto call = run.begin_part("call", "exec", "5.0");
   REQUIRE(call);
-  CHECK(run.traceparent(call) == "00-" + trace_id + "-" + call->span_id + "-01");
+  CHECK(run.traceparent(call) == "00-" + their_trace + "-" + call->span_id + "-01");
   run.end_part(std::move(call), false, "");
   CHECK_FALSE(only("call").failed);
 }
