@@ -28,7 +28,13 @@ public:
                : std::string{};
     };
     if (x.type == event_types::registered) {
-      be_ready(x.at, process_.state == process_state::external ? 0 : first_due());
+      if (process_.state == process_state::external) {
+        open(bar_kind::waiting, "run elsewhere", x.at);
+      } else {
+        // Where the event does not say: of what was never started the row still does.
+        be_ready(x.at, facts.value("due_at",
+                                   process_.started_at == 0 ? process_.due_at : timestamp_ms{0}));
+      }
     } else if (x.type == event_types::started) {
       close(x.at, "");
       open(bar_kind::running,
@@ -68,11 +74,6 @@ public:
   }
 
 private:
-  /// The due time that it was registered with; only the row's own is known, and a retry changes it.
-  [[nodiscard]] timestamp_ms first_due() const {
-    return process_.failures == 0 ? process_.due_at : 0;
-  }
-
   void open(bar_kind kind, std::string label, timestamp_ms at) {
     open_ = bar{kind, std::move(label), at, 0, false, {}};
   }

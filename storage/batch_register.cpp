@@ -87,7 +87,8 @@ registered batch::insert(const registration& x) {
   txn_.put(tables_.body, row_key(state.row),
            encode(body_record{x.id, hash_hex(text), keep(text), x.originator, x.label, x.definition,
                               x.labels}));
-  add_event(state, event_types::registered, "{}");
+  add_event(state, event_types::registered,
+            head.due_at > context_.now ? "{\"due_at\":" + std::to_string(head.due_at) + "}" : "{}");
   happenings_.push_back({happening::what::registered, {}, head.kind});
   if (!x.parent.empty()) {
     head.parent = *read_.row(x.parent);

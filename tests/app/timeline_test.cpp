@@ -92,6 +92,32 @@ TEST_CASE("timeline: what is not over goes on until now", "[app][timeline]") {
   CHECK(text.find("not due                 ") != std::string::npos);
 }
 
+TEST_CASE("timeline: when it was due is what it was registered with", "[app][timeline]") {
+  auto view = make_view();
+  const auto due = R"({"due_at":)" + std::to_string(start + 3'000) + "}";
+  auto x = app::make_timeline(view, {make(event_types::registered, 0, due)}, {}, start + 1'000);
+  REQUIRE(x.bars.size() == 1);
+  CHECK(x.bars[0].kind == bar_kind::delayed);
+  // Started and failed since; the row has another due time by now.
+  view.started_at = start + 3'500;
+  view.due_at = start + 9'000;
+  view.failures = 1;
+  x = app::make_timeline(view,
+                         {make(event_types::registered, 0, due),
+                          make(event_types::started, 3'500, R"({"attempt":1,"owner":"w1"})")},
+                         {}, start + 4'000);
+  REQUIRE(x.bars.size() == 3);
+  is(x.bars[0], bar_kind::delayed, 0, 3'000, "not due");
+  is(x.bars[1], bar_kind::queued, 3'000, 3'500, "ready");
+  // Due at once, and parked later: its row says when it was woken.
+  x = app::make_timeline(view,
+                         {make(event_types::registered, 0),
+                          make(event_types::started, 100, R"({"attempt":1,"owner":"w1"})")},
+                         {}, start + 4'000);
+  REQUIRE(x.bars.size() == 2);
+  is(x.bars[0], bar_kind::queued, 0, 100, "ready");
+}
+
 TEST_CASE("timeline: the page escapes what it shows and needs nothing else", "[app][timeline]") {
   auto view = make_view();
   const auto page = app::timeline_html(
