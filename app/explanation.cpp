@@ -154,13 +154,12 @@ std::optional<explanation> explain_queue(const known_facts& x) {
                        {{"the bound", command + " --per-key N"}}};
   }
   if (queue.next_claim_at > x.now) {
-    return explanation{"rate_limited",
-                       "Its queue '" + queue.name + "' is worked off at "
-                         + std::to_string(limits.rate) + " in "
-                         + format_duration(limits.rate_period_ms) + "; the next is claimed at "
-                         + at(queue.next_claim_at, x.now) + ".",
-                       {{"due before it", "up to " + std::to_string(queue.ready)},
-                        {"the bound", command + " --rate N/PERIOD"}}};
+    return explanation{
+      "rate_limited",
+      "Its queue '" + queue.name + "' is worked off at " + std::to_string(limits.rate) + " in "
+        + format_duration(limits.rate_period_ms) + "; the next is claimed at "
+        + at(queue.next_claim_at, x.now) + ".",
+      {{"due in it", std::to_string(queue.ready)}, {"the bound", command + " --rate N/PERIOD"}}};
   }
   return std::nullopt;
 }
@@ -223,11 +222,13 @@ explanation explain_running(const known_facts& x) {
   const auto lease = at(p.lease_expires_at, x.now);
   explanation result;
   if (found == x.nodes.end() || found->state == "silent") {
-    result = {"owner_silent",
-              "'" + p.holder.name + "' holds it and "
-                + (found == x.nodes.end() ? "is not connected" : "does not answer")
-                + ": at the end of its lease, " + lease + ", another may have it.",
-              {}};
+    result
+      = {"owner_silent",
+         "'" + p.holder.name + "' holds it and "
+           + (found == x.nodes.end() ? "is not connected" : "does not answer")
+           + ": once the registry gives that worker up, at the latest at the end of its lease, "
+           + lease + ", another may have it.",
+         {}};
   } else {
     result
       = {"running",
@@ -299,18 +300,27 @@ explanation explain_quarantined(const known_facts& x) {
                        + (times == 1 ? " time" : " times")
                        + ", so it is not run again until somebody decides.",
                      {}};
+  auto may_be_released = true;
   for (const auto& one : x.history) {
     const auto said = nlohmann::json::parse(one.payload, nullptr, false);
     if (one.type == event_types::interrupted && said.is_object()) {
       result.facts.emplace_back("interrupted", format_time(one.at) + " on "
                                                  + said.value("owner", std::string{}) + ": "
                                                  + said.value("reason", std::string{}));
-    } else if (one.type == event_types::quarantined && said.is_object()
-               && said.contains("reason")) {
-      result.facts.emplace_back("reason", said.value("reason", std::string{}));
+    } else if (one.type == event_types::quarantined && said.is_object()) {
+      if (said.contains("reason")) {
+        result.facts.emplace_back("reason", said.value("reason", std::string{}));
+      }
+      may_be_released = said.value("rule", std::string{}) != to_string(recovery_rule::owner_bound);
     }
   }
-  result.facts.emplace_back("to go on", "belay release " + x.process.id + ", or cancel it");
+  if (may_be_released) {
+    result.facts.emplace_back("to go on", "belay release " + x.process.id + ", or cancel it");
+  } else {
+    result.sentence = "Its owner was lost, and it is owner-bound: nobody else may run it.";
+    result.facts.emplace_back("to go on",
+                              "belay abandon " + x.process.id + " --reason R, or cancel it");
+  }
   return result;
 }
 

@@ -57,6 +57,7 @@ void batch::quarantine(row_state& x, const std::string& why) {
   happenings_.push_back({happening::what::quarantined, {}, x.head.kind});
   add_event(x, event_types::quarantined,
             "{\"interruptions\":" + std::to_string(x.head.interruptions)
+              + (x.head.rule == recovery_rule::owner_bound ? ",\"rule\":\"owner_bound\"" : "")
               + (why.empty() ? "}" : ",\"reason\":" + json_quote(why) + "}"));
 }
 

@@ -34,12 +34,14 @@ exit_code nodes(const common_options& common) {
     {"NAME", "INC", "ROLE", "STATE", "BUSY", "WAITING", "RTT", "SINCE", "VERSION", "AT", "KINDS"}};
   for (const auto& x : list.nodes) {
     const auto works = x.role != "registry";
-    table.add({printable(x.name), works ? std::to_string(x.incarnation) : "-", x.role, x.state,
-               works ? std::to_string(x.busy) + "/" + std::to_string(x.slots) : "-",
-               works ? std::to_string(x.waiting) : "-",
-               x.round_trip_us > 0 ? std::to_string(x.round_trip_us) + "us" : "-",
-               format_time(x.connected_at), printable(x.version), printable(x.place),
-               x.kinds.empty() ? "-" : printable(joined(x.kinds, ","))});
+    table.add(
+      {printable(x.name), works ? std::to_string(x.incarnation) : "-", x.role, x.state,
+       works ? (x.state == "silent" ? "?" : std::to_string(x.busy)) + "/" + std::to_string(x.slots)
+             : "-",
+       works ? std::to_string(x.waiting) : "-",
+       x.round_trip_us > 0 ? std::to_string(x.round_trip_us) + "us" : "-",
+       format_time(x.connected_at), printable(x.version), printable(x.place),
+       x.kinds.empty() ? "-" : printable(joined(x.kinds, ","))});
   }
   table.print();
   return exit_code::success;

@@ -131,7 +131,8 @@ TEST_CASE_METHOD(facts_fixture, "explain: running, by a worker that answers or n
   process.holder = {"w1", 3};
   process.attempt = 2;
   process.lease_expires_at = explained_at + 20'000;
-  says("owner_silent", "'w1' holds it and is not connected: at the end of its lease");
+  says("owner_silent",
+       "'w1' holds it and is not connected: once the registry gives that worker up");
   add_worker("w1", 4, 1);
   says("running", "'w1' runs it; its lease is good until 2027-01-15T08:00:20Z (in 20s)");
   CHECK(fact("attempt") == "2");
@@ -177,6 +178,12 @@ TEST_CASE_METHOD(facts_fixture, "explain: quarantined, external and finished", "
   says("quarantined", "Its owner was lost 2 times");
   CHECK(fact("interrupted") == "2027-01-15T08:00:00Z on w1: lease expired");
   CHECK(fact("to go on") == "belay release a, or cancel it");
+  event held;
+  held.type = event_types::quarantined;
+  held.payload = R"({"interruptions":1,"rule":"owner_bound"})";
+  history.push_back(held);
+  says("quarantined", "it is owner-bound: nobody else may run it");
+  CHECK(fact("to go on") == "belay abandon a --reason R, or cancel it");
   process.state = process_state::external;
   says("external", "completed from outside");
   CHECK(fact("interruptions") == "2");
