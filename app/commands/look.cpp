@@ -69,6 +69,28 @@ void print_actors(const common_options& common, const std::vector<actor_view>& a
   }
 }
 
+/// Prints an actor of a process by the name that `tree` gives it, as in "local/process/ID"; false
+/// when there is none.
+bool inspect_part(const common_options& common, actors::client& client, const std::string& name,
+                  const std::vector<std::string>& nodes) {
+  for (const auto& node : nodes) {
+    for (const auto* part : {"/process/", "/keeper/"}) {
+      const auto start = node + part;
+      if (!name.starts_with(start)) {
+        continue;
+      }
+      const auto actors = client.actors_of(node, name.substr(start.size()));
+      for (const auto& x : actors ? actors->actors : std::vector<actor_view>{}) {
+        if (x.name == name) {
+          print_actors(common, {x});
+          return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
 exit_code inspect(const common_options& common, const std::string& name) {
   const auto client = connect(common);
   auto found = expect(client->tree(0));
@@ -80,7 +102,17 @@ exit_code inspect(const common_options& common, const std::string& name) {
     }
     names.push_back(x.name);
   }
+  std::vector<std::string> nodes;
+  for (const auto& x : expect(client->nodes()).nodes) {
+    nodes.push_back(x.name);
+  }
+  if (inspect_part(common, *client, name, nodes)) {
+    return exit_code::success;
+  }
   const auto view = client->get(name);
+  if (!view && view.why().code == ec::pruned) {
+    throw command_failure{exit_code::usage, view.why().text};
+  }
   if (!view) {
     throw command_failure{exit_code::usage, "'" + name + "' is no actor and no process"
                                               + suggestion(name, names)

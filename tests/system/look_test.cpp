@@ -84,6 +84,10 @@ TEST_CASE_METHOD(look_fixture, "look: the tree has every actor, and each its sta
   const auto of_process = node.ask({"inspect", "a"});
   CHECK(has(of_process.out, "local/process/a\n"));
   CHECK(has(of_process.out, "\"renewals\": "));
+  const auto keeper = node.ask({"inspect", "local/keeper/a"});
+  CHECK(has(keeper.out, "local/keeper/a\n"));
+  CHECK_FALSE(has(keeper.out, "local/process/a\n"));
+  CHECK(node.ask({"inspect", "local/keeper/b"}).code == 2);
   const auto none = node.ask({"inspect", "regisry"});
   CHECK(none.code == 2);
   CHECK(has(none.err, "'regisry' is no actor and no process; did you mean 'registry'?"));
