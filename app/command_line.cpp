@@ -62,6 +62,10 @@ exit_code run(const command_action& action) {
   }
 }
 
+bool takes_program(std::string_view command) {
+  return command == "start" || command == "run" || command == "complete-line";
+}
+
 } // namespace
 
 int run_command_line(int argc, char** argv, const tool_adder& extra_tools,
@@ -104,9 +108,12 @@ int run_command_line(int argc, char** argv, const tool_adder& extra_tools,
       return static_cast<int>(exit_code::usage);
     }
   }
-  // What follows `--` is a program's own; it is kept away from the parser altogether.
+  // What follows `--` is a program's own; it is kept away from the parser altogether. Elsewhere it
+  // says that no more options come: an id may begin with a dash.
   const auto* const end = argv + argc;
-  auto* const mark = std::find(argv, argv + argc, std::string_view{"--"});
+  const auto runs_program = argc > 1 && takes_program(argv[1]);
+  auto* const mark
+    = runs_program ? std::find(argv, argv + argc, std::string_view{"--"}) : argv + argc;
   if (mark != end) {
     common.program.assign(mark + 1, argv + argc);
   }

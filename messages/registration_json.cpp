@@ -137,6 +137,8 @@ void read_retry(const json& text, retry_policy& x) {
   read_number(*found, "attempts", "retry.attempts", "a whole number from 1 to 1000", x.attempts);
   read_number(*found, "backoff_ms", "retry.backoff_ms", "a whole number of milliseconds",
               x.backoff_ms);
+  // Who asks for a longer pause than the usual longest one, and says no more, means it.
+  x.backoff_max_ms = std::max(x.backoff_max_ms, x.backoff_ms);
   read_number(*found, "backoff_max_ms", "retry.backoff_max_ms", "a whole number of milliseconds",
               x.backoff_max_ms);
   if (const auto factor = found->find("factor"); factor != found->end()) {

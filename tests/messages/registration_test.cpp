@@ -114,6 +114,19 @@ TEST_CASE("registration: without a default the rule has to be said", "[messages]
   CHECK(x.why().text.find("rule: missing") == 0);
 }
 
+TEST_CASE("registration: a longer pause than the usual longest is its own longest", "[messages]") {
+  const auto read = [](const char* retry) {
+    const nlohmann::json text{{"input", {{"type", "tool_call"}, {"tool", "echo"}}},
+                              {"retry", nlohmann::json::parse(retry)}};
+    const auto x = parse_registration(text, recovery_rule::rerunnable);
+    REQUIRE(x);
+    return x->retry.backoff_max_ms;
+  };
+  CHECK(read(R"({"backoff_ms": 1000})") == 60'000);
+  CHECK(read(R"({"backoff_ms": 3600000})") == 3'600'000);
+  CHECK(read(R"({"backoff_ms": 3600000, "backoff_max_ms": 5000})") == 5'000);
+}
+
 TEST_CASE("registration: what is not said leaves no trace in the hash, any other word does",
           "[messages][s5-207][s5-208][s5-136]") {
   const nlohmann::json plain{{"id", "a"}, {"input", {{"type", "tool_call"}, {"tool", "t"}}}};

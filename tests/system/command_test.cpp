@@ -1,4 +1,5 @@
 // The commands as a newcomer types them.
+#include "messages/time.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/scratch_directory.hpp"
 
@@ -172,6 +173,31 @@ TEST_CASE_METHOD(node_fixture, "start: a tool that nobody offers is pointed out"
   const auto got = node.ask({"start", "--id", "x", "slep"});
   CHECK(got.code == 0);
   CHECK(got.err.find("did you mean 'sleep'?") != std::string::npos);
+}
+
+TEST_CASE_METHOD(node_fixture, "ids: one that begins with a dash stands behind --",
+                 "[system][cli]") {
+  REQUIRE(node.ask({"start", "--id", "-dash", "exec", "--", "true"}).code == 0);
+  CHECK(node.ask({"wait", "--", "-dash"}).code == 0);
+  CHECK(node.ask({"get", "--", "-dash"}).out.find("-dash") != std::string::npos);
+  CHECK(node.ask({"get", "--", "another"}).code == 2);
+}
+
+TEST_CASE_METHOD(node_fixture, "retries: a pause longer than the usual longest is meant",
+                 "[system][cli]") {
+  REQUIRE(
+    node.ask({"start", "--id", "late", "--retries", "1", "--backoff", "1h", "exec", "--", "false"})
+      .code
+    == 0);
+  const auto view = [this] {
+    return nlohmann::json::parse(node.ask({"get", "-o", "json", "late"}).out);
+  };
+  while (view().at("failures") == 0) {
+  }
+  const auto x = view();
+  const auto at
+    = [&x](const char* key) { return parse_time(x.at(key).get<std::string>()).value(); };
+  CHECK(at("due_at") - at("created_at") > 40 * 60'000); // An hour, give or take a fifth.
 }
 
 TEST_CASE("run: one program, its output and its outcome", "[system][cli]") {
