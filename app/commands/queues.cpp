@@ -109,12 +109,16 @@ std::int64_t read_bound(const std::string& flag, const std::string& text) {
     return 0;
   }
   constexpr std::size_t digits_max = 9;
-  if (text.size() > digits_max || text.find_first_not_of("0123456789") != std::string::npos) {
-    throw command_failure{exit_code::usage, flag + ": '" + text
-                                              + "' is not acceptable, expected a whole number from "
-                                                "0 to 1000000, or none"};
+  const auto is_number
+    = text.size() <= digits_max && text.find_first_not_of("0123456789") == std::string::npos;
+  const auto number = is_number ? std::stoll(text) : 0;
+  if (number == 0) {
+    throw command_failure{exit_code::usage,
+                          flag + ": '" + text
+                            + "' is not acceptable, expected a whole number from 1 to 1000000, or "
+                              "none; `belay queue pause` stops a queue"};
   }
-  return std::stoll(text);
+  return number;
 }
 
 /// Reads "100/s", "100/10s" or "none".

@@ -117,6 +117,8 @@ TEST_CASE_METHOD(queue_fixture, "queues: mistakes are named, and end with 2",
   refused({"queue", "limit", "mail", "--rate", "5"}, "--rate: '5' is not acceptable");
   refused({"queue", "limit", "mail", "--rate", "x/s"}, "--rate: 'x/s' is not acceptable");
   refused({"queue", "limit", "mail", "--rate", "5/0s"}, "rate_period_ms: 0");
+  refused({"queue", "limit", "mail", "--concurrency", "0"}, "`belay queue pause` stops a queue");
+  refused({"queue", "limit", "mail", "--rate", "0/s"}, "--rate: '0' is not acceptable");
   refused({"queue", "limit", "mail", "--concurrency", "-1"}, "--concurrency: '-1'");
   refused({"queue", "limit", "mail", "--per-key", "2000000"}, "per_key_max: 2000000");
   refused({"queue", "limit", "mail", "--burst", "many"}, "--burst: 'many'");
