@@ -169,6 +169,9 @@ wish type(model& x, const key& pressed) {
         x.typed.pop_back();
       }
       return {};
+    case code::clear_line:
+      x.typed.clear();
+      return {};
     case code::enter:
       break;
     case code::character:

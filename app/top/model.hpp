@@ -85,6 +85,8 @@ struct key {
     enter,
     escape,
     backspace,
+    /// Ctrl-U: what was typed goes.
+    clear_line,
     tab,
     back_tab,
   };

@@ -44,8 +44,8 @@ const std::map<wint_t, code> special_keys{
 
 /// Keys that are characters.
 const std::map<wint_t, code> control_keys{
-  {L'\r', code::enter}, {L'\n', code::enter},    {L'\t', code::tab},
-  {0x1B, code::escape}, {0x7F, code::backspace}, {0x08, code::backspace},
+  {L'\r', code::enter},    {L'\n', code::enter},    {L'\t', code::tab},       {0x1B, code::escape},
+  {0x7F, code::backspace}, {0x08, code::backspace}, {0x15, code::clear_line},
 };
 
 } // namespace
@@ -95,11 +95,16 @@ terminal::terminal() : impl_{std::make_unique<impl>()} {
   }
   set_escdelay(escape_delay_ms);
   impl_->screen = newterm(nullptr, stdout, stdin);
-  if (impl_->screen == nullptr) {
+  // Without it, as on TERM=dumb, everything would be written over itself.
+  const auto moves = impl_->screen != nullptr && tigetstr("cup") != nullptr;
+  if (!moves) {
+    if (impl_->screen != nullptr) {
+      endwin();
+    }
     const char* name = std::getenv("TERM"); // NOLINT(concurrency-mt-unsafe): only read
     throw std::invalid_argument{"TERM: '" + std::string{name == nullptr ? "" : name}
-                                + "' is no terminal that is known here; `belay top --once` prints "
-                                  "one frame as text"};
+                                + "' is no terminal whose cursor can be moved; `belay top --once` "
+                                  "prints one frame as text"};
   }
   impl_->choose_colours();
   cbreak();

@@ -207,6 +207,9 @@ line keys_line(const model& x, const screen& on) {
     case mode::filter:
       add("Enter", "filter");
       add("Esc", "leave it");
+      if (!x.typed.empty()) {
+        add("Ctrl-U", "clear it");
+      }
       if (x.shown == pane::processes) {
         out.add("  id-begins-so kind= queue= owner= state= LABEL=", style::dim);
       }

@@ -326,9 +326,9 @@ TEST_CASE_METHOD(top_fixture, "top: a filter is asked of the registry, an owner 
   press(code::escape);
   CHECK(x.asks.list.queue == "q");
   press('/');
-  while (!x.typed.empty()) {
-    press(code::backspace);
-  }
+  CHECK(shows("Ctrl-U clear it"));
+  press(code::clear_line);
+  CHECK(x.typed.empty());
   type("state=failure");
   press(code::enter);
   CHECK(x.asks.list.state == "failure");

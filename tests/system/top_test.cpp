@@ -201,7 +201,11 @@ TEST_CASE_METHOD(top_fixture, "top: without a terminal it says what to do, and p
   CHECK(node.ask({"top", "--once", "-o", "json"}).code == 2);
   tests::pseudo_terminal unknown{
     {BELAY_PROGRAM, "top", "--data", node.directory().string()}, 24, 80, {"TERM=no-such-thing"}};
-  CHECK(unknown.shows("'no-such-thing' is no terminal that is known here"));
+  CHECK(unknown.shows("'no-such-thing' is no terminal whose cursor can be moved"));
   CHECK(unknown.end() == 2);
+  tests::pseudo_terminal dumb{
+    {BELAY_PROGRAM, "top", "--data", node.directory().string()}, 24, 80, {"TERM=dumb"}};
+  CHECK(dumb.shows("'dumb' is no terminal whose cursor can be moved"));
+  CHECK(dumb.end() == 2);
   CHECK(tests::run_belay({"top", "--data", scratch.path().string(), "--once"}).code == 69);
 }
