@@ -81,6 +81,8 @@ struct registry_instruments::impl {
     for (std::size_t i = 1; i < refused.size(); ++i) {
       refused[i] = &refusals.Add({{"code", to_string(static_cast<ec>(i))}});
     }
+    // So that every family is there, and counts from zero, before there is any work.
+    named(label_set::other);
   }
 
   kind_set& set_of(std::uint32_t number) {

@@ -68,6 +68,8 @@ TEST_CASE_METHOD(registry_instruments_fixture,
   CHECK(value("belay_processes_registered_total{kind=\"echo\"}") == 2);
   CHECK(value("belay_processes_registered_total{kind=\"other\"}") == 3 + 4);
   CHECK(value("belay_processes_registered_total{kind=\"sleep\"}") == -1);
+  // What has not happened is there as well.
+  CHECK(value("belay_interruptions_total{kind=\"other\"}") == 0);
   CHECK(asked == 4);
 }
 
