@@ -8,6 +8,7 @@
 #include "actors/worker/process.hpp"
 #include "actors/worker/requests.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
@@ -193,9 +194,20 @@ void sweeper_state::down(const caf::down_msg& x) {
 }
 
 void sweeper_state::forget_alarms(std::uint64_t number) {
-  for (auto it = alarms_.begin(); it != alarms_.end();) {
-    it = it->second.slot == number ? alarms_.erase(it) : std::next(it);
+  const auto [first, last] = alarms_of_.equal_range(number);
+  for (auto it = first; it != last; ++it) {
+    alarms_.erase(it->second);
   }
+  alarms_of_.erase(first, last);
+}
+
+sweeper_state::alarm_entry sweeper_state::take_first_alarm() {
+  const auto found = alarms_.begin();
+  const auto taken = found->second;
+  const auto [first, last] = alarms_of_.equal_range(taken.slot);
+  alarms_of_.erase(std::find_if(first, last, [found](const auto& x) { return x.second == found; }));
+  alarms_.erase(found);
+  return taken;
 }
 
 std::uint32_t sweeper_state::busy() const {
@@ -254,7 +266,7 @@ void sweeper_state::alarm(std::uint64_t number, bool keeper, std::uint32_t tag, 
     return; // That actor has ended meanwhile.
   }
   const auto at = self_->clock().now() + std::chrono::milliseconds{std::max<duration_ms>(delay, 0)};
-  alarms_.emplace(at, alarm_entry{number, keeper, tag});
+  alarms_of_.emplace(number, alarms_.emplace(at, alarm_entry{number, keeper, tag}));
   arm();
 }
 
@@ -274,8 +286,7 @@ void sweeper_state::tick() {
   armed_at_.reset();
   const auto now = self_->clock().now();
   while (!alarms_.empty() && alarms_.begin()->first <= now) {
-    const auto due = alarms_.begin()->second;
-    alarms_.erase(alarms_.begin());
+    const auto due = take_first_alarm();
     if (due.slot == own_slot) {
       release_all("drain timed out");
       continue;
@@ -379,6 +390,7 @@ void sweeper_state::stop() {
   }
   slots_.clear();
   alarms_.clear();
+  alarms_of_.clear();
   self_->quit(caf::exit_reason::user_shutdown);
 }
 

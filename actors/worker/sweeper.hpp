@@ -94,6 +94,7 @@ private:
   void not_taken_in(const refusal& why);
   void withdrawn();
   void forget_alarms(std::uint64_t number);
+  [[nodiscard]] alarm_entry take_first_alarm();
   void offer_free();
   void arm();
   void stop();
@@ -120,6 +121,8 @@ private:
   std::deque<std::uint64_t> queue_;
   std::map<caf::actor_addr, std::uint64_t> by_process_;
   std::multimap<time_point, alarm_entry> alarms_;
+  /// The same by the slot: who ends takes its alarms along, however many there are.
+  std::multimap<std::uint64_t, std::multimap<time_point, alarm_entry>::iterator> alarms_of_;
   std::optional<time_point> armed_at_;
   bool draining_ = false;
   bool releasing_ = false;
