@@ -229,6 +229,15 @@ explanation explain_running(const known_facts& x) {
            + ": once the registry gives that worker up, at the latest at the end of its lease, "
            + lease + ", another may have it.",
          {}};
+  } else if (!x.waits.empty()) {
+    result = {"waits_in_memory",
+              "It waits for " + x.waits.front()
+                + (x.waits.size() > 1 ? " and " + std::to_string(x.waits.size() - 1) + " more" : "")
+                + ", still in the memory of '" + p.holder.name + "'.",
+              {}};
+    for (const auto& one : x.waits) {
+      result.facts.emplace_back("waits for", one);
+    }
   } else {
     result
       = {"running",

@@ -25,6 +25,8 @@ struct known_facts {
   std::vector<event> history;
   /// Those that it waits for, as far as they are there.
   std::vector<process_view> awaited;
+  /// What it waits for in memory, as its worker says; in words.
+  std::vector<std::string> waits;
   /// Its queue, if there is anything to say of it.
   std::optional<queue_view> queue;
   /// Some that run on the workers (of its queue alone, where that is at its bound), newest first.
@@ -34,8 +36,9 @@ struct known_facts {
 struct explanation {
   /// Stable, for programs: "finished", "delayed", "store_full", "queue_paused", "queue_full",
   /// "key_full", "rate_limited", "no_worker", "no_queue",
-  /// "draining", "slots_full", "about_to_start", "running", "owner_silent", "waits_for_signal",
-  /// "waits_for_timer", "waits_for_process", "waits_for_children", "quarantined" or "external".
+  /// "draining", "slots_full", "about_to_start", "running", "waits_in_memory", "owner_silent",
+  /// "waits_for_signal", "waits_for_timer", "waits_for_process", "waits_for_children",
+  /// "quarantined" or "external".
   std::string why;
   std::string sentence;
   /// Name and value, in order.

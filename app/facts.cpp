@@ -2,6 +2,7 @@
 
 #include "app/output.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::app {
@@ -27,8 +28,42 @@ list_into(std::vector<process_view>& to, actors::client& client, const list_quer
   return take(client.list(query), [&to](process_page x) { to = std::move(x.processes); });
 }
 
+/// What a workflow that is still in memory waits for. Its worker may not answer: then nobody knows.
+void ask_worker(known_facts& x, actors::client& client) {
+  const auto answers = std::any_of(x.nodes.begin(), x.nodes.end(), [&x](const node_info& one) {
+    return one.name == x.process.holder.name && one.state != "silent";
+  });
+  if (!answers) {
+    return;
+  }
+  const auto found = client.actors_of(x.process.holder.name, x.process.id);
+  if (!found) {
+    return;
+  }
+  for (const auto& actor : found->actors) {
+    const auto state = nlohmann::json::parse(actor.state_json, nullptr, false);
+    const auto* workflow
+      = state.is_object() && state.contains("workflow") ? &state["workflow"] : nullptr;
+    if (workflow == nullptr || !workflow->is_object()
+        || workflow->value("phase", "") != "waiting") {
+      continue;
+    }
+    for (const auto& one : workflow->at("waits")) {
+      const auto name = one.value("name", std::string{});
+      x.waits.push_back(one.value("for", std::string{}) + (name.empty() ? "" : " '" + name + "'"));
+      if (x.waits.size() == named_processes) {
+        return;
+      }
+    }
+  }
+}
+
 std::optional<refusal> gather_others(known_facts& x, actors::client& client) {
   const auto& id = x.process.id;
+  if (x.process.state == process_state::running) {
+    ask_worker(x, client);
+    return std::nullopt;
+  }
   if (x.process.state == process_state::quarantined) {
     return take(client.recent_events(id, history_events),
                 [&x](event_page page) { x.history = std::move(page.events); });

@@ -137,6 +137,10 @@ TEST_CASE_METHOD(facts_fixture, "explain: running, by a worker that answers or n
   says("running", "'w1' runs it; its lease is good until 2027-01-15T08:00:20Z (in 20s)");
   CHECK(fact("attempt") == "2");
   CHECK(fact("owner") == "w1#3");
+  waits = {"child 'a/1'", "signal 'go'"};
+  says("waits_in_memory", "It waits for child 'a/1' and 1 more, still in the memory of 'w1'.");
+  CHECK(fact("waits for") == "child 'a/1'");
+  waits.clear();
   process.cancel_requested = true;
   CHECK(fact("asked to end") == "cancel");
   nodes.back().state = "silent";
