@@ -38,6 +38,10 @@ void set_kind(argument_doc& x, const std::string& type) {
     x.kind = value_kind::process;
   } else if (x.value == "NODE") {
     x.kind = value_kind::worker;
+  } else if (x.value == "QUEUE") {
+    x.kind = value_kind::queue;
+  } else if (x.value == "ACTOR") {
+    x.kind = value_kind::actor;
   }
 }
 

@@ -11,7 +11,7 @@ class App;
 namespace belay::app {
 
 /// What a value is, as far as a shell can help with it.
-enum class value_kind { text, word, file, directory, process, worker };
+enum class value_kind { text, word, file, directory, process, worker, queue, actor };
 
 struct argument_doc {
   /// With their dashes, short ones first, or the one name of a positional argument.

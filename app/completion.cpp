@@ -78,6 +78,8 @@ void add_values(completions& to, const argument_doc& of, const std::vector<std::
       break;
     case value_kind::process:
     case value_kind::worker:
+    case value_kind::queue:
+    case value_kind::actor:
       for (auto& x : live ? live(of.kind, words) : std::vector<candidate>{}) {
         if (begins_with(x.text, begun)) {
           to.candidates.push_back(std::move(x));

@@ -46,6 +46,17 @@ std::vector<candidate> ask_node(value_kind kind, const std::vector<std::string>&
       }
       return names;
     }
+    if (kind == value_kind::queue) {
+      for (const auto& x : expect(node->queues()).queues) {
+        names.push_back({x.name, x.limits.paused ? "paused" : "open"});
+      }
+      return names;
+    }
+    if (kind == value_kind::actor) {
+      for (const auto& x : expect(node->tree(0)).actors) {
+        names.push_back({x.name, "actor"});
+      }
+    }
     list_query query;
     query.id_prefix = line.back();
     query.limit = most;

@@ -174,8 +174,8 @@ void add_look_commands(CLI::App& app, common_options& common, command_action& ac
   auto& one = *app.add_subcommand("inspect", "Print an actor's state, or those of a process");
   auto name = std::make_shared<std::string>();
   add_common(one, common);
-  one.add_option("NAME", *name, "An actor as `tree` names it, or a process id")
-    ->type_name("ID")
+  one.add_option("ACTOR", *name, "An actor as `tree` names it, or a process id")
+    ->type_name("ACTOR")
     ->required();
   one.footer("Example: belay inspect registry\n         belay inspect nightly-7");
   one.callback(

@@ -198,7 +198,7 @@ void add_queue_commands(CLI::App& app, common_options& common, command_action& a
   auto& bound = *queue.add_subcommand("limit", "Bound what of a queue runs at once, or how often");
   auto x = std::make_shared<limit_options>();
   add_common(bound, common);
-  bound.add_option("QUEUE", x->request.queue, "Name of the queue")->required();
+  bound.add_option("QUEUE", x->request.queue, "Name of the queue")->type_name("QUEUE")->required();
   bound.add_option("--concurrency", x->concurrency, "Most that run at once, or none")
     ->check(not_empty);
   bound

@@ -164,7 +164,7 @@ void add_show_commands(CLI::App& app, common_options& common, command_action& ac
     ->type_name("{ready,delayed,running,waiting,quarantined,external,success,failure,cancelled,"
                 "abandoned,live,finished}");
   list_command.add_option("--kind", listed->query.kind, "Tool or other kind");
-  list_command.add_option("--queue", listed->query.queue, "Queue");
+  list_command.add_option("--queue", listed->query.queue, "Queue")->type_name("QUEUE");
   list_command.add_option("--origin", listed->query.originator, "Started by this session, or host");
   list_command.add_option("--label", listed->labels,
                           "KEY=VALUE that must be there; repeat for more");

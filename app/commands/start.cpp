@@ -372,7 +372,7 @@ void add_start_command(CLI::App& app, common_options& common, command_action& ac
     ->check(not_blank);
   command.add_option("--file", x->file, "JSON lines, one registration each (- for standard input)")
     ->type_name("FILE");
-  command.add_option("--queue", x->queue, "Queue (default: default)");
+  command.add_option("--queue", x->queue, "Queue (default: default)")->type_name("QUEUE");
   command.add_option("--priority", x->priority, "-1000 to 1000, higher first (default: 0)");
   command.add_option("--due", x->due, "Not before this time, as in 2026-12-01T03:00:00Z");
   command.add_option("--in", x->in, "Not before this long from now, as in 10m");

@@ -90,7 +90,7 @@ void add_prune(CLI::App& app, common_options& common, command_action& action) {
   command.add_option("--state", x->states, "Only success, failure, cancelled or abandoned ones")
     ->type_name("{success,failure,cancelled,abandoned}");
   command.add_option("--kind", x->request.kind, "Only of this kind");
-  command.add_option("--queue", x->request.queue, "Only of this queue");
+  command.add_option("--queue", x->request.queue, "Only of this queue")->type_name("QUEUE");
   command.add_option("--origin", x->request.originator, "Only those that this session started");
   command.add_option("--change-max", x->request.change_max,
                      "Only up to this position of the change feed");

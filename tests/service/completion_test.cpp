@@ -154,6 +154,10 @@ void check_shell(const shells_fixture& x, const Ask& ask) {
   REQUIRE(node.ask({"start", "--id", "made-2", "--in", "1h", "echo"}).code == 0);
   CHECK(ask("belay get m") == names{"made-1", "made-2"});
   CHECK(ask("belay drain l") == names{"local"});
+  CHECK(ask("belay queue pause d") == names{"default"});
+  CHECK(ask("belay list --queue d") == names{"default"});
+  CHECK(ask("belay inspect regi") == names{"registry"});
+  CHECK(ask("belay inspect made-1") == names{"made-1"});
   tests::stop_and_check(node);
 }
 
