@@ -8,7 +8,6 @@
 #include "actors/worker/process.hpp"
 #include "actors/worker/requests.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
@@ -186,28 +185,11 @@ void sweeper_state::down(const caf::down_msg& x) {
   idle_ -= was_idle ? 1 : 0;
   slots_.erase(freed);
   count();
-  forget_alarms(number);
+  alarms_.forget(number);
   if (!was_idle) {
     slot_freed();
   }
   finish_drain_if_idle();
-}
-
-void sweeper_state::forget_alarms(std::uint64_t number) {
-  const auto [first, last] = alarms_of_.equal_range(number);
-  for (auto it = first; it != last; ++it) {
-    alarms_.erase(it->second);
-  }
-  alarms_of_.erase(first, last);
-}
-
-sweeper_state::alarm_entry sweeper_state::take_first_alarm() {
-  const auto found = alarms_.begin();
-  const auto taken = found->second;
-  const auto [first, last] = alarms_of_.equal_range(taken.slot);
-  alarms_of_.erase(std::find_if(first, last, [found](const auto& x) { return x.second == found; }));
-  alarms_.erase(found);
-  return taken;
 }
 
 std::uint32_t sweeper_state::busy() const {
@@ -266,39 +248,35 @@ void sweeper_state::alarm(std::uint64_t number, bool keeper, std::uint32_t tag, 
     return; // That actor has ended meanwhile.
   }
   const auto at = self_->clock().now() + std::chrono::milliseconds{std::max<duration_ms>(delay, 0)};
-  alarms_of_.emplace(number, alarms_.emplace(at, alarm_entry{number, keeper, tag}));
+  alarms_.set(at, {number, keeper, tag});
   arm();
 }
 
 void sweeper_state::arm() {
-  if (alarms_.empty()) {
-    return;
-  }
-  const auto next = alarms_.begin()->first;
-  if (armed_at_ && *armed_at_ <= next) {
+  const auto next = alarms_.next();
+  if (!next || (armed_at_ && *armed_at_ <= *next)) {
     return;
   }
   armed_at_ = next;
-  self_->delayed_send(self_, next - self_->clock().now(), atom::tick_v);
+  self_->delayed_send(self_, *next - self_->clock().now(), atom::tick_v);
 }
 
 void sweeper_state::tick() {
   armed_at_.reset();
   const auto now = self_->clock().now();
-  while (!alarms_.empty() && alarms_.begin()->first <= now) {
-    const auto due = take_first_alarm();
-    if (due.slot == own_slot) {
+  while (const auto due = alarms_.take_due(now)) {
+    if (due->slot == own_slot) {
       release_all("drain timed out");
       continue;
     }
-    const auto found = slots_.find(due.slot);
+    const auto found = slots_.find(due->slot);
     if (found == slots_.end()) {
       continue;
     }
-    if (due.keeper) {
-      self_->send<caf::message_priority::high>(found->second.keeper, atom::alarm_v, due.tag);
+    if (due->keeper) {
+      self_->send<caf::message_priority::high>(found->second.keeper, atom::alarm_v, due->tag);
     } else {
-      self_->send<caf::message_priority::high>(found->second.process, atom::alarm_v, due.tag);
+      self_->send<caf::message_priority::high>(found->second.process, atom::alarm_v, due->tag);
     }
   }
   arm();
@@ -347,7 +325,7 @@ done sweeper_state::undrain() {
   count();
   releasing_ = false;
   withdrawn_ = false;
-  forget_alarms(own_slot);
+  alarms_.forget(own_slot);
   for (auto& promise : drained_) {
     promise.deliver(caf::make_error(ec::wrong_state, std::string{"the drain was called off"}));
   }
@@ -371,7 +349,7 @@ void sweeper_state::release_all(const std::string& reason) {
 
 void sweeper_state::finish_drain_if_idle() {
   if (draining_ && slots_.empty() && withdrawn_) {
-    forget_alarms(own_slot);
+    alarms_.forget(own_slot);
     for (auto& promise : drained_) {
       promise.deliver(done{released_});
     }
@@ -390,7 +368,6 @@ void sweeper_state::stop() {
   }
   slots_.clear();
   alarms_.clear();
-  alarms_of_.clear();
   self_->quit(caf::exit_reason::user_shutdown);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/worker/alarms.hpp"
 #include "actors/worker/worker_links.hpp"
 #include "messages/protocol.hpp"
 
@@ -65,8 +66,6 @@ public:
   [[nodiscard]] std::string snapshot() const;
 
 private:
-  using time_point = caf::actor_clock::time_point;
-
   struct slot {
     lease held;
     process_actor process;
@@ -75,12 +74,6 @@ private:
     bool idle = false;
     /// It waits for a slot.
     bool queued = false;
-  };
-
-  struct alarm_entry {
-    std::uint64_t slot = 0;
-    bool keeper = false;
-    std::uint32_t tag = 0;
   };
 
   void run(claimed row);
@@ -93,8 +86,6 @@ private:
   void taken_in(const enlisted& x);
   void not_taken_in(const refusal& why);
   void withdrawn();
-  void forget_alarms(std::uint64_t number);
-  [[nodiscard]] alarm_entry take_first_alarm();
   void offer_free();
   void arm();
   void stop();
@@ -120,10 +111,8 @@ private:
   /// Those that want a slot, in order.
   std::deque<std::uint64_t> queue_;
   std::map<caf::actor_addr, std::uint64_t> by_process_;
-  std::multimap<time_point, alarm_entry> alarms_;
-  /// The same by the slot: who ends takes its alarms along, however many there are.
-  std::multimap<std::uint64_t, std::multimap<time_point, alarm_entry>::iterator> alarms_of_;
-  std::optional<time_point> armed_at_;
+  alarms alarms_;
+  std::optional<alarms::time_point> armed_at_;
   bool draining_ = false;
   bool releasing_ = false;
   /// Whether the registry grants nothing any more.
