@@ -551,14 +551,14 @@ TEST_CASE_METHOD(node_fixture, "registry: a worker that goes down loses its leas
 
 TEST_CASE_METHOD(node_fixture, "node: every actor answers a snapshot", "[actors][snapshot]") {
   enroll(make_registration("a"));
-  const auto json = [](const checked<std::string>& text) {
+  const auto parsed = [](const checked<std::string>& text) {
     REQUIRE(text);
     return nlohmann::json::parse(*text);
   };
-  CHECK(json(ask<std::string>(to.registry, atom::snapshot_v)).at("workers").size() == 1);
-  CHECK(json(ask<std::string>(to.watcher, atom::snapshot_v)).at("actor") == "watcher");
-  CHECK(json(ask<std::string>(to.reader, atom::snapshot_v)).at("actor") == "reader");
-  CHECK(json(ask<std::string>(node, atom::snapshot_v)).at("tools") == nlohmann::json{"fake"});
+  CHECK(parsed(ask<std::string>(to.registry, atom::snapshot_v)).at("workers").size() == 1);
+  CHECK(parsed(ask<std::string>(to.watcher, atom::snapshot_v)).at("actor") == "watcher");
+  CHECK(parsed(ask<std::string>(to.reader, atom::snapshot_v)).at("actor") == "reader");
+  CHECK(parsed(ask<std::string>(node, atom::snapshot_v)).at("tools") == nlohmann::json{"fake"});
 }
 
 // -- what the registry does for sessions, operators and projections

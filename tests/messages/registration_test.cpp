@@ -107,9 +107,9 @@ TEST_CASE("registration: what came over the wire is checked again", "[messages]"
 }
 
 TEST_CASE("registration: without a default the rule has to be said", "[messages]") {
-  const auto json
+  const auto text
     = nlohmann::json::parse(R"({"id": "a", "input": {"type": "tool_call", "tool": "echo"}})");
-  const auto x = parse_registration(json, std::nullopt);
+  const auto x = parse_registration(text, std::nullopt);
   REQUIRE_FALSE(x);
   CHECK(x.why().text.find("rule: missing") == 0);
 }

@@ -12,7 +12,7 @@ using tests::run_program;
 
 namespace {
 
-using names = std::set<std::string>;
+using name_set = std::set<std::string>;
 
 /// Asks bash what it would offer, as its own completion does: by the function that is registered.
 constexpr const char* ask_bash = R"sh(
@@ -76,10 +76,10 @@ struct shells_fixture {
     REQUIRE(run_program({"/bin/ln", "-s", BELAY_PROGRAM, (bin / "belay").string()}).code == 0);
   }
 
-  static names words_of(const tests::program_result& got) {
+  static name_set words_of(const tests::program_result& got) {
     INFO(got.err);
     REQUIRE(got.code == 0); // 127: install the shells by scripts/setup --test.
-    names result;
+    name_set result;
     std::istringstream lines{got.out};
     for (std::string line; std::getline(lines, line);) {
       if (!line.empty()) {
@@ -98,18 +98,18 @@ struct shells_fixture {
     return argv;
   }
 
-  [[nodiscard]] names bash(const std::string& line) const {
+  [[nodiscard]] name_set bash(const std::string& line) const {
     return words_of(run_program(
       in_path({"bash", "--norc", "-c", ask_bash, "bash", BELAY_MADE_DIR "/belay.bash", line})));
   }
 
-  [[nodiscard]] names fish(const std::string& line) const {
+  [[nodiscard]] name_set fish(const std::string& line) const {
     return words_of(
       run_program(in_path({"fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]",
                            BELAY_MADE_DIR "/belay.fish", line})));
   }
 
-  [[nodiscard]] names zsh(const std::string& line) const {
+  [[nodiscard]] name_set zsh(const std::string& line) const {
     const auto place = scratch.path() / "zsh";
     if (std::filesystem::create_directories(place / "functions")) {
       std::filesystem::copy_file(BELAY_MADE_DIR "/belay.zsh", place / "functions" / "_belay");
@@ -134,30 +134,30 @@ struct shells_fixture {
 /// What each shell must offer, whichever it is.
 template <class Ask>
 void check_shell(const shells_fixture& x, const Ask& ask) {
-  CHECK(ask("belay sta") == names{"start"});
-  CHECK(ask("belay tls i") == names{"init", "issue"});
+  CHECK(ask("belay sta") == name_set{"start"});
+  CHECK(ask("belay tls i") == name_set{"init", "issue"});
   const auto options = ask("belay start --");
   CHECK(options.count("--id") == 1);
   CHECK(options.count("--args") == 1);
   CHECK(options.count("--older-than") == 0);
-  CHECK(ask("belay start --id a --i") == names{"--in", "--insecure"});
-  CHECK(ask("belay node --role ") == names{"both", "registry", "worker"});
-  CHECK(ask("belay list -o j") == names{"json"});
-  CHECK(ask("belay completion ") == names{"bash", "fish", "zsh"});
+  CHECK(ask("belay start --id a --i") == name_set{"--in", "--insecure"});
+  CHECK(ask("belay node --role ") == name_set{"both", "registry", "worker"});
+  CHECK(ask("belay list -o j") == name_set{"json"});
+  CHECK(ask("belay completion ") == name_set{"bash", "fish", "zsh"});
   CHECK(ask("belay complete-l").empty());
   // No node runs: quick and quiet.
   CHECK(ask("belay get ").empty());
   std::ofstream{x.scratch.path() / "only.toml"} << "";
-  CHECK(ask("belay node --conf on") == names{"only.toml"});
+  CHECK(ask("belay node --conf on") == name_set{"only.toml"});
   tests::node_process node{x.data, {}};
   REQUIRE(node.ask({"start", "--id", "made-1", "--in", "1h", "echo"}).code == 0);
   REQUIRE(node.ask({"start", "--id", "made-2", "--in", "1h", "echo"}).code == 0);
-  CHECK(ask("belay get m") == names{"made-1", "made-2"});
-  CHECK(ask("belay drain l") == names{"local"});
-  CHECK(ask("belay queue pause d") == names{"default"});
-  CHECK(ask("belay list --queue d") == names{"default"});
-  CHECK(ask("belay inspect regi") == names{"registry"});
-  CHECK(ask("belay inspect made-1") == names{"made-1"});
+  CHECK(ask("belay get m") == name_set{"made-1", "made-2"});
+  CHECK(ask("belay drain l") == name_set{"local"});
+  CHECK(ask("belay queue pause d") == name_set{"default"});
+  CHECK(ask("belay list --queue d") == name_set{"default"});
+  CHECK(ask("belay inspect regi") == name_set{"registry"});
+  CHECK(ask("belay inspect made-1") == name_set{"made-1"});
   tests::stop_and_check(node);
 }
 
@@ -166,13 +166,13 @@ void check_shell(const shells_fixture& x, const Ask& ask) {
 TEST_CASE_METHOD(shells_fixture, "completion: bash", "[service][completion]") {
   check_shell(*this, [this](const std::string& line) { return bash(line); });
   // Where bash splits words that the program does not.
-  CHECK(bash("belay node --role=") == names{"both", "registry", "worker"});
-  CHECK(bash("belay node --role=w") == names{"worker"});
+  CHECK(bash("belay node --role=") == name_set{"both", "registry", "worker"});
+  CHECK(bash("belay node --role=w") == name_set{"worker"});
 }
 
 TEST_CASE_METHOD(shells_fixture, "completion: fish", "[service][completion]") {
   check_shell(*this, [this](const std::string& line) { return fish(line); });
-  CHECK(fish("belay node --role=w") == names{"--role=worker"});
+  CHECK(fish("belay node --role=w") == name_set{"--role=worker"});
 }
 
 TEST_CASE_METHOD(shells_fixture, "completion: zsh", "[service][completion]") {

@@ -14,9 +14,9 @@ using tests::ttl;
 
 namespace {
 
-constexpr std::size_t rows = 100'000;
+constexpr std::size_t rows_live = 100'000;
 constexpr std::size_t message_rows = 1'000;
-constexpr std::uint32_t slots = 64;
+constexpr std::uint32_t slots_each = 64;
 
 /// Bytes of memory that is this program's own; the map of the store is not counted.
 std::size_t own_bytes() {
@@ -66,25 +66,25 @@ TEST_CASE_METHOD(backlog_fixture, "backlog: 100,000 live rows and one worker",
 #else
   constexpr std::size_t growth_max = 32U << 20;
 #endif
-  fill(rows);
+  fill(rows_live);
   const auto before = own_bytes();
   // Rounds of a worker with 64 slots, while as many new rows come as it ends.
   std::size_t ended = 0;
   for (int round = 0; round < 100; ++round) {
     ++now;
-    const auto held = claim(slots);
-    REQUIRE(held.size() == slots);
+    const auto held = claim(slots_each);
+    REQUIRE(held.size() == slots_each);
     std::vector<operation> batch;
     for (const auto& row : held) {
       // In the order in which they came: none is passed over for one that came later.
       REQUIRE(row.held.id == name(ended++));
       batch.emplace_back(complete_request{row.held, make_success("1")});
     }
-    bounded(apply_all(std::move(batch)), slots);
-    fill(slots);
+    bounded(apply_all(std::move(batch)), slots_each);
+    fill(slots_each);
   }
   CHECK(own_bytes() < before + growth_max);
-  CHECK(store->counts().by_state.at("ready") == rows);
+  CHECK(store->counts().by_state.at("ready") == rows_live);
 
   // A lost worker: its leases end a bounded number at a time, and those first that ran out first.
   std::set<process_id> lost;
@@ -102,7 +102,7 @@ TEST_CASE_METHOD(backlog_fixture, "backlog: 100,000 live rows and one worker",
     count = std::get<done>(got.answers.front()).count;
   }
   CHECK(sweeps == 10 * message_rows / 256 + 2);
-  CHECK(store->counts().by_state.at("ready") == rows);
+  CHECK(store->counts().by_state.at("ready") == rows_live);
   CHECK(own_bytes() < before + growth_max);
 
   // A page of a list is a page, however many rows there are.

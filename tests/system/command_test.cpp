@@ -210,8 +210,8 @@ TEST_CASE("run: one program, its output and its outcome", "[system][cli]") {
   const auto missing = run_belay({"run", "--", "no-such-program"});
   CHECK(missing.code == 1);
   CHECK(missing.err.find("there is no program 'no-such-program'") != std::string::npos);
-  const auto json = nlohmann::json::parse(run_belay({"run", "-o", "json", "--", "true"}).out);
-  CHECK(json.at("outcome").at("value").at("exit_code") == 0);
+  const auto shown = nlohmann::json::parse(run_belay({"run", "-o", "json", "--", "true"}).out);
+  CHECK(shown.at("outcome").at("value").at("exit_code") == 0);
 }
 
 TEST_CASE("run: with a data directory the same id is run once", "[system][cli]") {

@@ -42,10 +42,10 @@ TEST_CASE_METHOD(authority_fixture, "tls: an authority, a certificate, and what 
                        "hosts        db, localhost, 127.0.0.1, ::1, db.example, 10.0.0.7\nissuer   "
                        "    belay authority\n")
         == 0);
-  const auto json
+  const auto described
     = nlohmann::json::parse(run_belay({"tls", "show", "-o", "json", ca + "/ca.pem"}).out);
-  CHECK(json.at("role") == "authority");
-  CHECK(json.at("hosts").empty());
+  CHECK(described.at("role") == "authority");
+  CHECK(described.at("hosts").empty());
   const auto out = (scratch.path() / "anna").string();
   CHECK(run_belay({"tls", "issue", ca, "anna", "--role", "read", "--days", "7", "--out", out, "-q"})
           .out.empty());
