@@ -20,7 +20,7 @@ struct field_error {
 };
 
 [[noreturn]] void fail(const std::string& field, const json& value, const std::string& expected) {
-  throw field_error{field + ": " + shortened(value) + " is not acceptable, expected " + expected};
+  throw field_error{bad_value(field, value, expected).text};
 }
 
 void only_keys(const json& object, const std::string& field,

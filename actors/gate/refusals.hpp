@@ -1,7 +1,7 @@
 // How gates and certificates refuse what they are given.
 #pragma once
 
-#include "messages/error.hpp"
+#include "messages/json_strict.hpp"
 
 #include <filesystem>
 #include <string>
@@ -11,7 +11,7 @@ namespace belay::gates {
 /// Returns the refusal of an option: its name, its value, and what was expected.
 [[nodiscard]] inline refusal
 bad_option(const std::string& field, const std::string& value, const std::string& expected) {
-  return {ec::bad_request, field + ": '" + value + "' is not acceptable, expected " + expected};
+  return bad_field(field, "'" + value + "'", expected);
 }
 
 /// Returns the refusal of a file.

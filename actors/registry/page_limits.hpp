@@ -8,7 +8,7 @@
 
 namespace belay::actors {
 
-/// Chosen: with the largest events a page still fits in one message.
+/// Most events in one page.
 inline constexpr std::uint32_t events_limit_max = 1'000;
 
 /// Returns the refusal of a limit that is not from 1 to the most.

@@ -12,8 +12,6 @@ namespace belay::actors {
 
 namespace {
 
-/// Pause before an unanswered or postponed completion is sent again.
-constexpr duration_ms complete_pause_ms = 250;
 /// Events on their way to the registry; what a run says beyond that is counted, not kept.
 constexpr std::uint32_t appends_max = 64;
 
@@ -391,7 +389,7 @@ void process_state_machine::complete() {
           result_ = make_failure(failure_class::resource_limit, "outcome_refused", why.text, false);
         }
         // The keeper ends this when the lease does.
-        set_alarm(retry_tag, complete_pause_ms);
+        set_alarm(retry_tag, again_pause_ms);
       });
 }
 

@@ -72,8 +72,13 @@ void print_actors(const common_options& common, const std::vector<actor_view>& a
 /// Prints an actor of a process by the name that `tree` gives it, as in "local/process/ID"; false
 /// when there is none.
 bool inspect_part(const common_options& common, actors::client& client, const std::string& name,
-                  const std::vector<std::string>& nodes) {
-  for (const auto& node : nodes) {
+                  const std::vector<std::string>& live) {
+  constexpr std::string_view of_node = "/sweeper";
+  for (const auto& actor : live) {
+    if (!actor.ends_with(of_node)) {
+      continue;
+    }
+    const auto node = actor.substr(0, actor.size() - of_node.size());
     for (const auto* part : {"/process/", "/keeper/"}) {
       const auto start = node + part;
       if (!name.starts_with(start)) {
@@ -102,11 +107,7 @@ exit_code inspect(const common_options& common, const std::string& name) {
     }
     names.push_back(x.name);
   }
-  std::vector<std::string> nodes;
-  for (const auto& x : expect(client->nodes()).nodes) {
-    nodes.push_back(x.name);
-  }
-  if (inspect_part(common, *client, name, nodes)) {
+  if (inspect_part(common, *client, name, names)) {
     return exit_code::success;
   }
   const auto view = client->get(name);
