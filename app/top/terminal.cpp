@@ -1,5 +1,7 @@
 #include "app/top/terminal.hpp"
 
+#include "app/top/terminal_type.hpp"
+
 #include <array>
 #include <clocale>
 #include <cstdio>
@@ -93,18 +95,19 @@ terminal::terminal() : impl_{std::make_unique<impl>()} {
     throw std::invalid_argument{"top needs a terminal for its screen and its keys; "
                                 "`belay top --once` prints one frame as text"};
   }
+  const char* name = std::getenv("TERM"); // NOLINT(concurrency-mt-unsafe): only read
+  const auto unfit = [name] {
+    return std::invalid_argument{"TERM: '" + std::string{name == nullptr ? "" : name}
+                                 + "' is no terminal whose cursor can be moved; `belay top --once` "
+                                   "prints one frame as text"};
+  };
+  if (!can_move_cursor()) {
+    throw unfit();
+  }
   set_escdelay(escape_delay_ms);
   impl_->screen = newterm(nullptr, stdout, stdin);
-  // Without it, as on TERM=dumb, everything would be written over itself.
-  const auto moves = impl_->screen != nullptr && tigetstr("cup") != nullptr;
-  if (!moves) {
-    if (impl_->screen != nullptr) {
-      endwin();
-    }
-    const char* name = std::getenv("TERM"); // NOLINT(concurrency-mt-unsafe): only read
-    throw std::invalid_argument{"TERM: '" + std::string{name == nullptr ? "" : name}
-                                + "' is no terminal whose cursor can be moved; `belay top --once` "
-                                  "prints one frame as text"};
+  if (impl_->screen == nullptr) {
+    throw unfit();
   }
   impl_->choose_colours();
   cbreak();
