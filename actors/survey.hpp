@@ -3,8 +3,12 @@
 
 #include "messages/protocol.hpp"
 
+#include <caf/actor_clock.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <chrono>
+#include <deque>
+#include <functional>
+#include <limits>
 #include <memory>
 
 namespace belay::actors {
@@ -31,14 +35,10 @@ public:
     const auto at = parts_.size();
     parts_.push_back({{{depth, std::move(name), {}}}, 0});
     ++open_;
-    const auto me = shared_from_this();
-    self->template request<caf::message_priority::high>(of, deadline, atom::snapshot_v)
-      .then(
-        [me, at](std::string& state) {
-          me->parts_[at].actors.front().state_json = std::move(state);
-          me->close();
-        },
-        [me](const caf::error&) { me->close(); });
+    later_.push_back([this, self, until = self->clock().now() + deadline, at, of] {
+      ask_now(self, until, at, of);
+    });
+    go_on();
   }
 
   /// Asks an actor for those below it. What it answers is put `depth` lower, its names behind
@@ -64,6 +64,11 @@ public:
         [me](const caf::error&) { me->close(); });
   }
 
+  /// Bounds the answer, whose sum of names and states goes in one message to another node.
+  void keep_to(std::size_t bytes) {
+    bytes_max_ = bytes;
+  }
+
   /// Called when all are asked: answers once all have.
   caf::typed_response_promise<actor_tree> close() {
     auto promise = promise_;
@@ -71,17 +76,66 @@ public:
       return promise;
     }
     actor_tree all;
+    std::size_t bytes = 0;
     for (auto& part : parts_) {
       all.left_out += part.left_out;
-      std::move(part.actors.begin(), part.actors.end(), std::back_inserter(all.actors));
+      for (auto& x : part.actors) {
+        bytes += x.name.size() + x.state_json.size();
+        if (bytes <= bytes_max_) {
+          all.actors.push_back(std::move(x));
+        } else if (x.depth <= 1) {
+          ++all.left_out; // Those below it are of it.
+        }
+      }
     }
     promise_.deliver(std::move(all));
     return promise;
   }
 
 private:
+  template <class Self, class Handle>
+  void ask_now(Self* self, caf::actor_clock::time_point until, std::size_t at, const Handle& of) {
+    const auto left = until - self->clock().now();
+    if (left <= caf::actor_clock::duration_type::zero()) {
+      close();
+      return;
+    }
+    ++asked_;
+    const auto me = shared_from_this();
+    self
+      ->template request<caf::message_priority::high>(
+        of, std::chrono::ceil<std::chrono::milliseconds>(left), atom::snapshot_v)
+      .then(
+        [me, at](std::string& state) {
+          me->parts_[at].actors.front().state_json = std::move(state);
+          me->answered();
+        },
+        [me](const caf::error&) { me->answered(); });
+  }
+
+  void answered() {
+    --asked_;
+    go_on();
+    close();
+  }
+
+  void go_on() {
+    while (asked_ < asked_max && !later_.empty()) {
+      const auto next = std::move(later_.front());
+      later_.pop_front();
+      next();
+    }
+  }
+
+  /// CAF keeps the requests of an actor in a list that each answer goes through.
+  static constexpr std::size_t asked_max = 128;
+
   caf::typed_response_promise<actor_tree> promise_;
   std::vector<actor_tree> parts_;
+  /// Those who are asked once others have answered.
+  std::deque<std::function<void()>> later_;
+  std::size_t asked_ = 0;
+  std::size_t bytes_max_ = std::numeric_limits<std::size_t>::max();
   /// Answers that are still to come; one more until all are asked.
   std::size_t open_ = 1;
 };

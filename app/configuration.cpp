@@ -7,6 +7,7 @@
 #include "app/node_file.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/membership.hpp"
+#include "messages/page_size.hpp"
 #include "messages/time.hpp"
 
 #include <algorithm>
@@ -217,7 +218,7 @@ void set_from_text(configuration& to, const std::string& name, const std::string
   set_key(to, name, *(*parsed)["x"].node(), origin);
 }
 
-/// Whatever is kept must fit into a message.
+/// Whatever is kept must fit into a message, and a page of what is told in pages.
 void check_message_sizes(const configuration& x) {
   using c = configuration;
   constexpr std::array<std::pair<const char*, std::int64_t c::*>, 6> parts{
@@ -232,6 +233,18 @@ void check_message_sizes(const configuration& x) {
       throw bad_setting{"cluster.message_max: " + size_text(x.cluster_message_max)
                         + " is not acceptable, expected at least " + name + " ("
                         + size_text(x.*member) + ")"};
+    }
+  }
+  constexpr std::array<std::pair<const char*, std::int64_t c::*>, 3> paged{
+    {{"registration.input_max", &c::registration_input_max},
+     {"store.event_max", &c::store_event_max},
+     {"workflow.result_max", &c::workflow_result_max}}};
+  constexpr auto page = static_cast<std::int64_t>(page_bytes_max);
+  for (const auto& [name, member] : paged) {
+    if (x.cluster_message_max < page + x.*member) {
+      throw bad_setting{"cluster.message_max: " + size_text(x.cluster_message_max)
+                        + " is not acceptable, expected at least " + size_text(page) + " and "
+                        + name + " (" + size_text(x.*member) + "), as a page of them may have"};
     }
   }
 }

@@ -129,7 +129,8 @@ checked<node_address> parse_listen(const std::string& text) {
                                       "or [::1]:9464, or a port of the loopback address"};
 }
 
-checked<node_address> parse_address(const std::string& text, const std::string& flag) {
+checked<node_address>
+parse_address(const std::string& text, const std::string& flag, std::uint16_t port_min) {
   const auto colon = text.rfind(':');
   node_address result;
   if (colon != std::string::npos && colon > 0) {
@@ -143,7 +144,7 @@ checked<node_address> parse_address(const std::string& text, const std::string& 
                             : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_";
     const auto* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, result.port);
-    if (error == std::errc{} && stop == end && result.port != 0 && !result.host.empty()
+    if (error == std::errc{} && stop == end && result.port >= port_min && !result.host.empty()
         && result.host.find_first_not_of(allowed) == std::string::npos) {
       return result;
     }
@@ -151,7 +152,8 @@ checked<node_address> parse_address(const std::string& text, const std::string& 
   return refusal{ec::bad_request,
                  flag + ": '" + text
                    + "' is not an address, expected HOST:PORT as in 127.0.0.1:7400 or [::1]:7400, "
-                     "with a port from 1"};
+                     "with a port from "
+                   + std::to_string(port_min)};
 }
 
 } // namespace belay::app

@@ -37,8 +37,9 @@ void remove_node_file(const std::filesystem::path& directory);
 /// Reads IP:PORT, or a port of 127.0.0.1, which may be 0. Refuses with `bad_request`.
 [[nodiscard]] checked<node_address> parse_listen(const std::string& text);
 
-/// Reads HOST:PORT as given with `flag`. Refuses with `bad_request`.
+/// Reads HOST:PORT as given with `flag`. Refuses with `bad_request`, a port below `port_min` too.
 [[nodiscard]] checked<node_address>
-parse_address(const std::string& text, const std::string& flag = "--node");
+parse_address(const std::string& text, const std::string& flag = "--node",
+              std::uint16_t port_min = 1);
 
 } // namespace belay::app

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utf8proc.h>
 
 namespace belay::app {
 
@@ -21,6 +22,13 @@ std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
   }));
+}
+
+/// Whether a code point beyond ASCII ends a line, controls a terminal or turns the direction of
+/// what follows (Unicode Standard Annex 9, section 2).
+bool drives_terminal(utf8proc_int32_t point) {
+  return (point >= 0x80 && point < 0xA0) || point == 0x061C || point == 0x200E || point == 0x200F
+         || (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
 }
 
 } // namespace
@@ -66,14 +74,22 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
 std::string printable(std::string_view text) {
   std::string result;
   result.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      std::array<char, 5> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\x%02x", byte);
+  while (!text.empty()) {
+    utf8proc_int32_t point = 0;
+    const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                         static_cast<utf8proc_ssize_t>(text.size()), &point);
+    const auto bytes = text.substr(0, length > 0 ? static_cast<std::size_t>(length) : 1);
+    text.remove_prefix(bytes.size());
+    std::array<char, 8> escaped{};
+    if (length <= 1 && (length <= 0 || point < 0x20 || point == 0x7F)) {
+      std::snprintf(escaped.data(), escaped.size(), "\\x%02x",
+                    static_cast<unsigned char>(bytes.front()));
+      result += escaped.data();
+    } else if (drives_terminal(point)) {
+      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned>(point));
       result += escaped.data();
     } else {
-      result += c;
+      result += bytes;
     }
   }
   return result;

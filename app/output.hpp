@@ -22,7 +22,8 @@ private:
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Returns text with control characters escaped, so that it cannot drive a terminal.
+/// Returns text with control characters, bytes that are no UTF-8 and what turns the direction of
+/// writing escaped, as \x1b and \u202e, so that it cannot drive a terminal or mislead its reader.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// Returns words with a text between each two.

@@ -349,24 +349,30 @@ validate_queue_name(const std::string& name, const registration_limits& limits) 
 }
 
 bool is_traceparent(std::string_view text) {
-  // Version 00 has exactly these places (W3C Trace Context, section 3.2.2).
+  // Version 00 has exactly these places; later ones begin with them and may go on after a dash
+  // (W3C Trace Context, sections 3.2.2 and 4.3).
   constexpr std::size_t length = 55;
+  constexpr std::size_t length_max = 512;
   constexpr std::size_t trace_at = 3;
   constexpr std::size_t trace_digits = 32;
   constexpr std::size_t span_at = 36;
   constexpr std::size_t span_digits = 16;
-  if (text.size() != length || text.substr(0, trace_at) != "00-" || text[span_at - 1] != '-'
-      || text[span_at + span_digits] != '-') {
+  if (text.size() < length || text.size() > length_max || text.starts_with("ff")) {
     return false;
   }
-  for (std::size_t i = trace_at; i < length; ++i) {
-    const auto dash = i == span_at - 1 || i == span_at + span_digits;
+  if (text.size() > length && (text.starts_with("00") || text[length] != '-')) {
+    return false;
+  }
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto dash = i == trace_at - 1 || i == span_at - 1 || i == span_at + span_digits;
     const auto digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-    if (!dash && !digit) {
+    if (dash ? text[i] != '-' : !digit) {
       return false;
     }
   }
-  return text.substr(trace_at, trace_digits).find_first_not_of('0') != std::string_view::npos
+  const auto rest = text.substr(length);
+  return std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c <= '~'; })
+         && text.substr(trace_at, trace_digits).find_first_not_of('0') != std::string_view::npos
          && text.substr(span_at, span_digits).find_first_not_of('0') != std::string_view::npos;
 }
 

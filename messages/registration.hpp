@@ -210,8 +210,9 @@ validate_session(const std::string& field, std::string_view session,
 [[nodiscard]] std::optional<refusal>
 validate_queue_name(const std::string& name, const registration_limits& limits = {});
 
-/// Whether text is a W3C trace context of version 00: "00-" trace id "-" span id "-" flags, in
-/// lower-case hex, neither id all zeros.
+/// Whether text is a W3C trace context: version "-" trace id "-" span id "-" flags, in lower-case
+/// hex, neither id all zeros; of a later version than 00 what follows after a dash is not looked
+/// at. At most 512 bytes.
 [[nodiscard]] bool is_traceparent(std::string_view text);
 
 /// Checks one process id. Returns nothing when it is acceptable.

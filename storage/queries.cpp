@@ -1,17 +1,11 @@
 // What is read: one short transaction for each call.
+#include "messages/page_size.hpp"
 #include "storage/codec.hpp"
 #include "storage/store_impl.hpp"
 
 #include <set>
 
 namespace belay::storage {
-
-namespace {
-
-/// Payload bytes after which a page of events ends.
-constexpr std::size_t events_bytes_max = 1U << 20;
-
-} // namespace
 
 process_view
 view_of(const table_reader& read, row_id row, const head_record& head, const body_record& body) {
@@ -127,7 +121,7 @@ store::events_after(std::string_view id, event_seq after, std::uint32_t limit) c
   page.terminal = head.state == process_state::finished;
   std::size_t bytes = 0;
   for (auto seq = after + 1; after < head.last_seq && seq <= head.last_seq; ++seq) {
-    if (page.events.size() >= limit || bytes >= events_bytes_max) {
+    if (page.events.size() >= limit || bytes >= page_bytes_max) {
       page.more = true;
       break;
     }
@@ -202,7 +196,7 @@ store::journal_after(std::string_view id, std::uint64_t after, std::uint32_t lim
   const auto number = static_cast<std::uint64_t>(*row);
   for (auto found = after != UINT64_MAX && all.seek(pair_key(number, after + 1));
        found && all.key().substr(0, prefix.size()) == prefix; found = all.next()) {
-    if (page.entries.size() >= limit || bytes >= events_bytes_max) {
+    if (page.entries.size() >= limit || bytes >= page_bytes_max) {
       page.more = true;
       break;
     }

@@ -1,4 +1,5 @@
 // What a session is shown: the processes that it observes or is woken by.
+#include "messages/page_size.hpp"
 #include "storage/store_impl.hpp"
 
 #include <algorithm>
@@ -7,9 +8,6 @@
 namespace belay::storage {
 
 namespace {
-
-/// Bytes after which a stretch ends; the first process of it is always whole.
-constexpr std::size_t stretch_bytes_max = 1U << 20;
 
 struct edge {
   session_place place;
@@ -89,7 +87,7 @@ session_snapshot store::session(const session_query& query) const {
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(wanted), order.end(),
                     [](const edge& a, const edge& b) { return b.place < a.place; });
   std::size_t bytes = 0;
-  while (result.entries.size() < wanted && bytes < stretch_bytes_max) {
+  while (result.entries.size() < wanted && bytes < page_bytes_max) {
     result.entries.push_back(entry_of(read, order.at(result.entries.size()), query.events, bytes));
   }
   if (result.entries.size() < order.size()) {

@@ -2,17 +2,11 @@
 #include "actors/component.hpp"
 #include "actors/faults.hpp"
 #include "actors/registry/registry.hpp"
+#include "messages/page_size.hpp"
 
 #include <limits>
 
 namespace belay::actors {
-
-namespace {
-
-/// Of the rows in one message: a worker need take no larger one than a row alone is.
-constexpr std::size_t grant_bytes_max = 1U << 20;
-
-} // namespace
 
 std::optional<refusal> registry_state::name_taken(const worker_card& card) const {
   const refusal taken{ec::name_taken, "the name '" + card.name
@@ -174,7 +168,7 @@ void registry_state::deliver(worker& to, claimed_list rows) {
   std::size_t bytes = 0;
   for (auto& row : rows.items) {
     bytes += row.registration_json.size() + row.woken.size();
-    if (bytes > grant_bytes_max && !next.items.empty()) {
+    if (bytes > page_bytes_max && !next.items.empty()) {
       self_->send(to.sweeper, atom::grant_v, std::exchange(next, {}));
       bytes = row.registration_json.size() + row.woken.size();
     }

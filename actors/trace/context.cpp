@@ -33,6 +33,14 @@ std::optional<context> parse_traceparent(std::string_view text) {
                  std::string{text.substr(span_at, span_digits)}, is_odd_digit(text[flags_end])};
 }
 
+std::string as_version_00(std::string text) {
+  if (is_traceparent(text)) {
+    text.replace(0, 2, "00");
+    text.resize(flags_end + 1);
+  }
+  return text;
+}
+
 std::string to_traceparent(const context& x) {
   return "00-" + x.trace_id + "-" + x.span_id + (x.sampled ? "-01" : "-00");
 }

@@ -22,8 +22,12 @@ struct context {
   bool sampled = false;
 };
 
-/// Reads a `traceparent` of version 00. Nothing when it is not one (`is_traceparent`).
+/// Reads a `traceparent`, of a later version what version 00 has too. Nothing when it is not one
+/// (`is_traceparent`).
 [[nodiscard]] std::optional<context> parse_traceparent(std::string_view text);
+
+/// Returns a `traceparent` as who knows version 00 passes it on; what is none as it is.
+[[nodiscard]] std::string as_version_00(std::string text);
 
 /// Renders a `traceparent` of version 00. Requires both ids.
 [[nodiscard]] std::string to_traceparent(const context& x);

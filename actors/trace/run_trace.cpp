@@ -18,7 +18,7 @@ std::vector<attribute> attributes_of(const claimed& row, const registration& wha
 }
 
 run_trace::run_trace(std::shared_ptr<const tracer> by, const claimed& row, const registration& what)
-  : traceparent_{row.traceparent}, id_{row.held.id}, fence_{row.held.fence} {
+  : traceparent_{as_version_00(row.traceparent)}, id_{row.held.id}, fence_{row.held.fence} {
   if (!by) {
     return;
   }

@@ -7,6 +7,7 @@
 #include "actors/worker/lease_keeper.hpp"
 #include "actors/worker/process.hpp"
 #include "actors/worker/requests.hpp"
+#include "messages/page_size.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -375,6 +376,7 @@ caf::result<actor_tree> sweeper_state::tree(std::uint32_t limit) {
   const auto all = std::make_shared<survey>(self_->make_response_promise<actor_tree>());
   all->add(0, name, snapshot());
   if (links_.uplink) {
+    all->keep_to(page_bytes_max);
     all->ask(self_, survey_deadline, 1, "uplink", links_.uplink);
   }
   std::uint32_t count = 0;

@@ -24,6 +24,9 @@ nlohmann::json node_json(const node_info& x) {
 
 exit_code nodes(const common_options& common) {
   const auto list = expect(connect(common)->nodes());
+  if (common.quiet) {
+    return exit_code::success;
+  }
   if (common.format == output_format::json) {
     for (const auto& x : list.nodes) {
       print_line(node_json(x).dump());

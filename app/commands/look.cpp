@@ -21,29 +21,35 @@ nlohmann::json view_of(const actor_view& x) {
   return result;
 }
 
-/// Whether the actor at `at` is the last of its depth below its parent.
-bool is_last(const std::vector<actor_view>& all, std::size_t at, std::uint32_t depth) {
-  for (auto i = at + 1; i < all.size() && all[i].depth >= depth; ++i) {
-    if (all[i].depth == depth) {
-      return false;
+/// Returns the lines that lead to each actor, from the last up: whether an actor is the last below
+/// its parent is then known without a look at those that follow.
+std::vector<std::string> branches(const std::vector<actor_view>& all) {
+  std::vector<std::string> result(all.size());
+  std::vector<bool> goes_on; // By depth: whether one of it follows below the same parent.
+  for (auto i = all.size(); i-- > 0;) {
+    const auto own = all[i].depth;
+    goes_on.resize(own + 1, false);
+    for (std::uint32_t depth = 1; depth <= own; ++depth) {
+      result[i]
+        += depth == own ? (goes_on[depth] ? "├─ " : "└─ ") : (goes_on[depth] ? "│  " : "   ");
     }
+    goes_on[own] = true;
   }
-  return true;
+  return result;
 }
 
 void draw(const std::vector<actor_view>& all) {
+  const auto leads = branches(all);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    std::string line;
-    for (std::uint32_t depth = 1; depth <= all[i].depth; ++depth) {
-      const auto last = is_last(all, i, depth);
-      line += depth == all[i].depth ? (last ? "└─ " : "├─ ") : (last ? "   " : "│  ");
-    }
-    print_line(line + printable(all[i].name) + "  " + printable(actor_line(all[i].state_json)));
+    print_line(leads[i] + printable(all[i].name) + "  " + printable(actor_line(all[i].state_json)));
   }
 }
 
 exit_code tree(const common_options& common, std::uint32_t limit) {
   const auto found = expect(connect(common)->tree(limit));
+  if (common.quiet) {
+    return exit_code::success;
+  }
   if (common.format == output_format::json) {
     for (const auto& x : found.actors) {
       print_line(view_of(x).dump());
@@ -58,6 +64,9 @@ exit_code tree(const common_options& common, std::uint32_t limit) {
 }
 
 void print_actors(const common_options& common, const std::vector<actor_view>& actors) {
+  if (common.quiet) {
+    return;
+  }
   for (const auto& x : actors) {
     if (common.format == output_format::json) {
       print_line(view_of(x).dump());
@@ -120,6 +129,9 @@ exit_code inspect(const common_options& common, const std::string& name) {
                                               + "; `belay tree` lists the actors"};
   }
   if (view->state != process_state::running) {
+    if (common.quiet) {
+      return exit_code::success;
+    }
     print_line("'" + printable(name) + "' has no actor: it is " + state_word(*view, wall_now())
                + "; `belay get` shows its row");
     return exit_code::success;
@@ -136,6 +148,9 @@ exit_code explain_process(const common_options& common, const process_id& id) {
   const auto client = connect(common);
   const auto known = expect(gather(*client, id));
   const auto said = explain(known);
+  if (common.quiet) {
+    return exit_code::success;
+  }
   if (common.format == output_format::json) {
     auto facts = nlohmann::json::array();
     for (const auto& [key, value] : said.facts) {

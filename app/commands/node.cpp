@@ -122,7 +122,7 @@ settings_options with_flags(const node_options& x) {
     set("worker.slots", x.slots);
   }
   if (!x.listen.empty()) {
-    const auto address = expect(parse_address(x.listen, "--listen"));
+    const auto address = expect(parse_address(x.listen, "--listen", 0));
     set("node.address", address.host);
     set("node.port", address.port);
   }
@@ -324,7 +324,9 @@ void add_node_command(CLI::App& app, common_options& common, command_action& act
   auto given = std::make_shared<node_options>();
   command.add_option("--data", common.data, "Data directory; made when there is none")
     ->type_name("DIR");
-  command.add_option("--listen", given->listen, "HOST:PORT to listen on (node.address, node.port)")
+  command
+    .add_option("--listen", given->listen,
+                "HOST:PORT to listen on (node.address, node.port); port 0: any that is free")
     ->type_name("HOST:PORT");
   command
     .add_option("--tls", given->tls,

@@ -50,6 +50,9 @@ nlohmann::json queue_json(const queue_view& x, timestamp_ms now) {
 
 exit_code list_queues(const common_options& common) {
   const auto list = expect(connect(common)->queues());
+  if (common.quiet) {
+    return exit_code::success;
+  }
   if (common.format == output_format::json) {
     for (const auto& x : list.queues) {
       print_line(queue_json(x, list.now).dump());
@@ -80,14 +83,14 @@ exit_code configure(const common_options& common, const queue_request& request) 
     throw command_failure{exit_code::usage, checked.why().text};
   }
   const auto now = expect(connect(common)->configure(request));
+  if (common.quiet) {
+    return exit_code::success;
+  }
   if (common.format == output_format::json) {
     auto text = limits_json(now.limits);
     text["queue"] = request.queue;
     text["known"] = now.known;
     print_line(text.dump());
-    return exit_code::success;
-  }
-  if (common.quiet) {
     return exit_code::success;
   }
   if (!now.known) {

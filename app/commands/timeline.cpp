@@ -86,15 +86,21 @@ exit_code show(const common_options& common, const timeline_options& x) {
   const auto view = expect(client->get(x.id));
   const auto made
     = make_timeline(view, history_of(*client, x.id), children_of(*client, x.id), wall_now());
-  if (!x.html.empty()) {
+  if (!x.html.empty() && x.html != "-") {
     write_page(x.html, timeline_html(made));
-  } else if (common.format == output_format::json) {
-    print_line(json_of(made).dump(2));
-  } else {
-    auto text = timeline_text(made, x.columns == 0 ? terminal_columns() : x.columns);
-    text.pop_back();
-    print_line(text);
+    return exit_code::success;
   }
+  if (common.quiet) {
+    return exit_code::success;
+  }
+  if (x.html.empty() && common.format == output_format::json) {
+    print_line(json_of(made).dump(2));
+    return exit_code::success;
+  }
+  auto text = x.html == "-" ? timeline_html(made)
+                            : timeline_text(made, x.columns == 0 ? terminal_columns() : x.columns);
+  text.pop_back();
+  print_line(text);
   return exit_code::success;
 }
 
@@ -105,7 +111,9 @@ void add_timeline_command(CLI::App& app, common_options& common, command_action&
   auto x = std::make_shared<timeline_options>();
   add_common(command, common);
   command.add_option("ID", x->id, "Process id")->required();
-  command.add_option("--html", x->html, "Write a page of its own to this file instead")
+  command
+    .add_option("--html", x->html,
+                "Write a page of its own to this file instead; - for standard output")
     ->type_name("FILE");
   command.add_option("--columns", x->columns, "Width (default: that of the terminal)")
     ->check(CLI::Range(columns_min, columns_max));

@@ -182,6 +182,9 @@ exit_code once(const common_options& common, const top_options& x) {
     poll(nullptr, 0, static_cast<int>(state.interval_ms)); // Two looks make a rate.
     take_in();
   }
+  if (common.quiet) {
+    return exit_code::success;
+  }
   state.places = {};
   for (const auto& line : top::draw_once(state, on)) {
     print_line(line.plain());
@@ -217,6 +220,9 @@ exit_code top_command(const common_options& common, const top_options& x) {
   if (common.format == output_format::json) {
     throw command_failure{exit_code::usage,
                           "-o: top has no JSON; `belay list`, `nodes` and `tree` have"};
+  }
+  if (common.quiet && !x.once) {
+    throw command_failure{exit_code::usage, "-q: top without --once is nothing but its screen"};
   }
   return x.once ? once(common, x) : watch(common, x);
 }

@@ -134,7 +134,12 @@ line load_line(const model& x, const screen& on) {
   std::uint64_t busy = 0;
   std::uint64_t slots = 0;
   std::size_t workers = 0;
+  std::size_t silent = 0;
   for (const auto& one : x.last->nodes) {
+    if (one.state == "silent") {
+      ++silent; // What it runs and has free is not known.
+      continue;
+    }
     busy += one.busy;
     slots += one.slots;
     workers += one.slots > 0 ? 1 : 0;
@@ -142,6 +147,9 @@ line load_line(const model& x, const screen& on) {
   const auto middle = static_cast<std::size_t>(on.columns) / 2;
   out.add("slots ").add(std::to_string(busy) + "/" + std::to_string(slots), style::title);
   out.add(workers == 1 ? " of 1 worker " : " of " + std::to_string(workers) + " workers ");
+  if (silent > 0) {
+    out.add(std::to_string(silent) + " silent ", style::warn);
+  }
   if (slots > 0 && middle > out.used() + 5) {
     const auto width = middle - out.used() - 4;
     const auto filled = std::min<std::size_t>(width, (busy * width + slots - 1) / slots);
@@ -163,7 +171,9 @@ line pane_line(const model& x, const screen& on) {
     out.add(" " + std::to_string(i + 1) + " " + to_string(panes.at(i)) + " ",
             panes.at(i) == x.shown ? style::selected : style::dim);
   }
-  return out.add("  " + list_title(x));
+  out.add("  ");
+  std::size_t used = 0;
+  return out.add(harmless(list_title(x), out.left(), on.utf8, true, used));
 }
 
 line message_line(const model& x, const screen& on) {
@@ -305,7 +315,8 @@ std::vector<line> draw(const model& x, const screen& on) {
 std::vector<line> draw_once(const model& x, const screen& on) {
   auto out = above(x, on);
   line title{on};
-  title.add(to_string(x.shown) + ": " + list_title(x));
+  std::size_t used = 0;
+  title.add(harmless(to_string(x.shown) + ": " + list_title(x), title.left(), on.utf8, true, used));
   out.push_back(std::move(title));
   auto below = list_lines(x, on, row_names(x).size());
   std::move(below.begin(), below.end(), std::back_inserter(out));

@@ -105,6 +105,8 @@ TEST_CASE_METHOD(file_fixture, "configuration: every mistake is named with what 
   says("[node]\naddress = 'here'\n", "'here' is not acceptable, expected an IP address");
   says("[cluster]\ninsecure = 1\n", "expected true or false");
   says("[cluster]\nmessage_max = '1MiB'\n", "expected at least store.outcome_max (4MiB)");
+  says("[cluster]\nmessage_max = '1MiB'\n[store]\noutcome_max = '1MiB'\nattachment_max = '1MiB'\n",
+       "expected at least 1MiB and registration.input_max (1MiB), as a page of them may have");
   says("[node]\nname = ''\n", "expected a text");
   says("[log]\nlevel = 'loud'\n", "expected one of trace, debug, info, warn, error");
   says("[log]\nlevels = ['sweper=debug']\n", "did you mean 'sweeper'?");

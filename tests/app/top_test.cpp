@@ -335,6 +335,29 @@ TEST_CASE_METHOD(top_fixture, "top: a filter is asked of the registry, an owner 
   CHECK(x.asks.list.queue.empty());
 }
 
+TEST_CASE_METHOD(top_fixture, "top: a filter that is longer than its line ends in a mark",
+                 "[app][top]") {
+  answer();
+  press('/');
+  type("kind=" + std::string(70, 'k'));
+  press(code::enter);
+  CHECK(shows("/kind=kkkkk"));
+  CHECK(shows("kkk~\n"));
+  auto once = top::draw_once(x, on);
+  CHECK(std::any_of(once.begin(), once.end(),
+                    [](const top::line& line) { return line.plain().ends_with("kkk~"); }));
+}
+
+TEST_CASE_METHOD(top_fixture, "top: what a silent worker has free is not counted", "[app][top]") {
+  auto other = next.nodes.front();
+  other.name = "far";
+  other.state = "silent";
+  other.busy = 1;
+  next.nodes.push_back(other);
+  answer();
+  CHECK(shows("slots 10000/10000 of 1 worker 1 silent "));
+}
+
 TEST_CASE("top: what a filter may say", "[app][top]") {
   CHECK(top::parse_filter(""));
   CHECK(top::parse_filter("  a  kind=exec ")->list.kind == "exec");

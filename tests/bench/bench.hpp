@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -17,6 +18,21 @@ using clock = std::chrono::steady_clock;
 
 inline double seconds_since(clock::time_point start) {
   return std::chrono::duration<double>(clock::now() - start).count();
+}
+
+/// Reads an argument of the program, a number from `least`. Ends the program with 2 when it is not.
+inline double number_argument(int argc, char** argv, int at, double otherwise, double least = 1) {
+  if (argc <= at) {
+    return otherwise;
+  }
+  char* end = nullptr;
+  const auto number = std::strtod(argv[at], &end);
+  if (end == argv[at] || *end != '\0' || !(number >= least)) {
+    std::fprintf(stderr, "argument %d: '%s' is not acceptable, expected a number from %g\n", at,
+                 argv[at], least);
+    std::exit(2);
+  }
+  return number;
 }
 
 inline double median(std::vector<double> values) {

@@ -179,7 +179,7 @@ std::pair<double, double> speed(bool remote) {
 } // namespace
 
 int main(int argc, char** argv) {
-  const auto runs = argc > 1 ? std::stoi(argv[1]) : 20;
+  const auto runs = static_cast<int>(bench::number_argument(argc, argv, 1, 20));
   {
     const bench::bench_directory directory;
     std::printf("raw 4 KiB fdatasync: %.0f us\n", bench::raw_sync_seconds(directory.path()) * 1e6);

@@ -229,8 +229,8 @@ void compare(client& to, std::uint16_t port, int rounds, double seconds) {
 } // namespace
 
 int main(int argc, char** argv) {
-  const auto rounds = argc > 1 ? std::stoi(argv[1]) : 8;
-  const auto seconds = argc > 2 ? std::stod(argv[2]) : 5;
+  const auto rounds = static_cast<int>(number_argument(argc, argv, 1, 8));
+  const auto seconds = number_argument(argc, argv, 2, 5, 0.1);
   log::options quiet;
   quiet.level_min = log::level::error;
   log::init(quiet);

@@ -179,8 +179,8 @@ void steady(const std::filesystem::path& directory, double length) {
 } // namespace
 
 int main(int argc, char** argv) {
-  const std::size_t rows = argc > 1 ? std::stoul(argv[1]) : 1'000'000;
-  const double length = argc > 2 ? std::stod(argv[2]) : 60;
+  const auto rows = static_cast<std::size_t>(bench::number_argument(argc, argv, 1, 1'000'000));
+  const auto length = bench::number_argument(argc, argv, 2, 60);
   const bench::bench_directory directory;
   std::printf("raw 4 KiB overwrite and fdatasync: %.0f us\n",
               bench::raw_sync_seconds(directory.path()) * 1e6);

@@ -230,7 +230,7 @@ void parked_figures(const std::filesystem::path& path, std::uint64_t count) {
 } // namespace
 
 int main(int argc, char** argv) {
-  const auto count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 100'000ULL;
+  const auto count = static_cast<std::uint64_t>(bench::number_argument(argc, argv, 1, 100'000));
   {
     constexpr std::uint64_t workflows = 64 * 100;
     const bench_directory first;

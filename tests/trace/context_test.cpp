@@ -31,8 +31,25 @@ TEST_CASE("trace context: only the last bit of the flags says sampled", "[trace]
   CHECK(parse_traceparent(base + "03")->sampled);
   CHECK(parse_traceparent(base + "ff")->sampled);
   CHECK_FALSE(parse_traceparent(base + "fe")->sampled);
-  CHECK_FALSE(parse_traceparent("01" + given.substr(2)));
   CHECK_FALSE(parse_traceparent(""));
+}
+
+TEST_CASE("trace context: of later versions what is known is read, and alone passed on",
+          "[trace]") {
+  const auto rest = given.substr(2);
+  for (const auto& later : {"01" + rest, "fe" + rest + "-more.of=it", "cc" + rest + "-"}) {
+    const auto x = parse_traceparent(later);
+    REQUIRE(x);
+    CHECK(to_traceparent(*x) == given);
+    CHECK(as_version_00(later) == given);
+  }
+  CHECK(as_version_00(given) == given);
+  CHECK(as_version_00("").empty());
+  for (const auto& bad :
+       {"ff" + rest, given + "-00", given + "0", "01" + rest + "x", "01" + rest + "- ",
+        "01" + rest + "-" + std::string(512, 'a'), "0A" + rest, "01" + rest.substr(1)}) {
+    CHECK_FALSE(parse_traceparent(bad));
+  }
 }
 
 TEST_CASE("trace context: derived ids are the same everywhere and differ by all that they name",
