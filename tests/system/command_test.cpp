@@ -35,6 +35,13 @@ TEST_CASE_METHOD(node_fixture, "start and wait: the exit code tells the outcome"
   CHECK(node.ask({"wait", "nobody"}).code == 2);
 }
 
+TEST_CASE("node: port 0 of --listen is any that is free", "[system][cli]") {
+  tests::scratch_directory scratch;
+  tests::node_process node{scratch.path() / "data", {}, BELAY_PROGRAM, {"--listen", "127.0.0.1:0"}};
+  CHECK(node.ask({"nodes"}).code == 0);
+  CHECK(node.end(SIGTERM) == 0);
+}
+
 TEST_CASE_METHOD(node_fixture, "start: the same again is the same process", "[system][cli]") {
   const std::vector<std::string> same{"start", "-o", "json", "--id", "one", "exec", "--", "true"};
   const auto first = nlohmann::json::parse(node.ask(same).out);

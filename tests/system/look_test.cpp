@@ -91,6 +91,22 @@ TEST_CASE_METHOD(look_fixture, "look: the tree has every actor, and each its sta
   const auto none = node.ask({"inspect", "regisry"});
   CHECK(none.code == 2);
   CHECK(has(none.err, "'regisry' is no actor and no process; did you mean 'registry'?"));
+  for (const std::vector<std::string> quiet : {std::vector<std::string>{"tree", "-q"},
+                                               {"inspect", "-q", "a"},
+                                               {"explain", "-q", "a"},
+                                               {"timeline", "-q", "a"},
+                                               {"top", "-q", "--once"},
+                                               {"queues", "-q", "-o", "json"},
+                                               {"nodes", "-q"}}) {
+    const auto got = node.ask(quiet);
+    INFO(quiet.front());
+    CHECK(got.code == 0);
+    CHECK(got.out.empty());
+    CHECK(got.err.empty());
+  }
+  const auto page = node.ask({"timeline", "--html", "-", "a"});
+  CHECK(page.out.starts_with("<!doctype html>"));
+  CHECK(page.out.ends_with("</html>\n"));
   REQUIRE(node.ask({"kill", "a"}).code == 0);
   REQUIRE(node.ask({"wait", "a"}).code == 3);
   CHECK(has(node.ask({"inspect", "a"}).out, "'a' has no actor: it is cancelled"));
