@@ -293,7 +293,7 @@ private:
   std::deque<row_id> ended_;
   /// Rows whose code takes part in their cancel: what they started is cancelled after them.
   std::deque<row_id> told_;
-  std::vector<cancel_receipt> pushes_;
+  std::vector<cancel_push> pushes_;
   std::vector<happening> happenings_;
   std::set<std::string> dropped_blobs_;
 };

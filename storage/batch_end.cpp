@@ -179,10 +179,7 @@ void batch::cancel_child(row_id row, const std::string& reason) {
   add_event(state, event_types::cancel_requested, "{\"reason\":" + json_quote(reason) + "}");
   state.head.cancel_requested = true;
   if (const auto held = read_.lease(row)) {
-    pushes_.push_back({cancel_stage::requested,
-                       row,
-                       {read_.name(held->owner), held->incarnation},
-                       state.head.fence});
+    pushes_.push_back({row, {read_.name(held->owner), held->incarnation}, state.head.fence, false});
   }
   static_cast<void>(deliver_cancel(state, reason));
   save(state);

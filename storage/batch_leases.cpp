@@ -5,8 +5,14 @@
 namespace belay::storage {
 
 answer batch::run(const renew_request& x) {
-  if (auto held = held_row(x.held); !held) {
+  const auto held = held_row(x.held);
+  if (!held) {
     return held.why();
+  }
+  const auto& head = held->head;
+  if (head.kill_requested || (head.cancel_requested && !head.cancel_seen)) {
+    // It was told when that was asked, but the message may have been lost, or have come too early.
+    pushes_.push_back({x.held.row, x.held.holder, head.fence, head.kill_requested});
   }
   auto stored = *read_.lease(x.held.row);
   stored.expires_at = std::max(stored.expires_at, context_.now + x.ttl);

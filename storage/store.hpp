@@ -116,6 +116,14 @@ struct happening {
   duration_ms waited = -1;
 };
 
+/// A holder to be told that its process is to end.
+struct cancel_push {
+  row_id row{};
+  owner holder;
+  fencing_token fence{};
+  bool kill = false;
+};
+
 struct batch_result {
   /// One for each operation, in order.
   std::vector<answer> answers;
@@ -123,8 +131,9 @@ struct batch_result {
   std::vector<row_id> changed;
   /// Whether a row became claimable, now or at a later due time.
   bool ready_changed = false;
-  /// Cancel requests that a parent's end made: their holders are to be told.
-  std::vector<cancel_receipt> pushes;
+  /// Holders that are to be told of a cancel: of one that a parent's end made, and of each that a
+  /// renewal shows not to have been heard.
+  std::vector<cancel_push> pushes;
   /// In the order in which it happened.
   std::vector<happening> happenings;
   /// Whether there was anything to write.

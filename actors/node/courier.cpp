@@ -111,8 +111,15 @@ void courier_state::linked(reached_node x) {
   self->monitor(far_.registry);
   setup_.greeted(far_);
   tell_first(std::nullopt);
-  for (auto& [number, open] : open_) {
-    send(number, open);
+  // Some are answered at once, which takes them out.
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, open] : open_) {
+    numbers.push_back(number);
+  }
+  for (const auto number : numbers) {
+    if (const auto found = open_.find(number); found != open_.end()) {
+      send(number, found->second);
+    }
   }
 }
 

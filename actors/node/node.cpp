@@ -71,7 +71,8 @@ void node_state::start_registry() {
                 : self_->spawn(registry, std::move(links), setup_.registry);
   self_->send(timekeeper_, atom::connect_v, caf::actor_cast<caf::actor>(registry_));
   for (std::size_t i = 0; i < std::max<std::size_t>(setup_.readers, 1); ++i) {
-    readers_.push_back(self_->spawn(reader, setup_.store, setup_.clock, setup_.known));
+    readers_.push_back(
+      self_->spawn(reader, setup_.store, setup_.clock, setup_.known, setup_.detach_registry));
   }
   if (setup_.works) {
     worker_links worker{registry_,

@@ -45,7 +45,8 @@ struct node_setup {
   duration_ms safety_sweep_ms = 30'000;
   duration_ms drain_timeout_ms = 30'000;
   std::function<bool(commit_point)> at_commit;
-  /// Whether the registry gets a thread of its own; off only where a test owns the scheduler.
+  /// Whether the registry, and a check of the store, get threads of their own; off only where a
+  /// test owns the scheduler.
   bool detach_registry = true;
   /// Called when the registry faults or another actor ends that should not.
   std::function<void(const std::string&)> on_fault;

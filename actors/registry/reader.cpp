@@ -16,6 +16,20 @@ constexpr std::array<std::string_view, 11> state_words
   = {"ready",   "delayed", "running",   "waiting",   "quarantined", "external",
      "success", "failure", "cancelled", "abandoned", "live"};
 
+using checker_actor = caf::typed_actor<caf::replies_to<atom::check>::with<check_report>>;
+
+/// Looks at the whole store once, on a thread of its own: it may take minutes.
+checker_actor::behavior_type
+checker(checker_actor::pointer self, const std::shared_ptr<storage::store>& store,
+        const std::shared_ptr<std::atomic<bool>>& running) {
+  install_fault_handlers(self, component::registry);
+  return {[self, store, running](atom::check) {
+    const std::shared_ptr<void> over{nullptr, [running](void*) { *running = false; }};
+    self->quit();
+    return check_report{store->check()};
+  }};
+}
+
 } // namespace
 
 caf::result<process_view> reader_state::get(const process_id& id) {
@@ -140,7 +154,8 @@ caf::result<session_snapshot> reader_state::session(const session_query& query) 
 
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
-       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known) {
+       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known,
+       bool detach_checks) {
   install_fault_handlers(self, component::registry);
   auto& state = self->state;
   state.store = std::move(store);
@@ -168,9 +183,16 @@ reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
     by(role::read,
        [&state](atom::session, const session_query& query) { return state.session(query); }),
     by(role::operate,
-       [&state](atom::check) {
+       [self, &state, detach_checks](atom::check) -> caf::result<check_report> {
          ++state.reads;
-         return check_report{state.store->check()};
+         if (!detach_checks) {
+           return check_report{state.store->check()};
+         }
+         if (state.checking->exchange(true)) {
+           return caf::make_error(ec::overloaded, std::string{"a check runs already"});
+         }
+         return self->delegate(self->spawn<caf::detached>(checker, state.store, state.checking),
+                               atom::check_v);
        }),
     by(role::read, [&state](atom::queues) { return state.store->queues(state.clock->now()); }),
     by(role::read, [&state](atom::count) { return state.store->counts(); }),

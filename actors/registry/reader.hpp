@@ -6,8 +6,10 @@
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
+#include <atomic>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <memory>
 
 namespace belay::actors {
 
@@ -31,10 +33,15 @@ struct reader_state {
   std::shared_ptr<storage::store> store;
   std::shared_ptr<const registry_clock> clock;
   std::uint64_t reads = 0;
+  /// Whether a check runs: one at a time, for it takes a thread of its own.
+  std::shared_ptr<std::atomic<bool>> checking = std::make_shared<std::atomic<bool>>(false);
 };
 
+/// `detach_checks`: checks, which read everything, run on threads of their own; a test runs them
+/// here.
 reader_actor::behavior_type
 reader(reader_state::pointer self, std::shared_ptr<storage::store> store,
-       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known);
+       std::shared_ptr<const registry_clock> clock, std::shared_ptr<visitors> known,
+       bool detach_checks);
 
 } // namespace belay::actors

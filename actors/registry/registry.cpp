@@ -2,12 +2,16 @@
 
 #include "actors/component.hpp"
 #include "actors/faults.hpp"
+#include "actors/thinning.hpp"
 
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
 
 namespace {
+
+/// Until what falls due is tried again on a disk that is full.
+constexpr duration_ms full_pause_ms = 1'000;
 
 /// Operations after which a row may be claimable that was not before.
 bool may_make_ready(const operation& op) {
@@ -142,7 +146,9 @@ caf::result<cancel_receipt> registry_state::cancel(cancel_request request) {
       return;
     }
     const auto& receipt = std::get<cancel_receipt>(x);
-    push_cancel(receipt, kill);
+    if (receipt.stage == cancel_stage::requested) {
+      push_cancel({receipt.row, receipt.holder, receipt.fence, kill});
+    }
     promise.deliver(receipt);
   });
   return promise;
@@ -164,7 +170,12 @@ void registry_state::sweep() {
     if (const auto* ended = std::get_if<done>(&x); ended != nullptr && ended->count > 0) {
       log::warn(component::registry, "lease.expired", {{"leases", ended->count}}, "leases ran out");
     }
-    const auto next = links_.store->upcoming(links_.clock->now());
+    const auto now = links_.clock->now();
+    if (std::holds_alternative<refusal>(x)) {
+      consider_alarm(now + full_pause_ms); // What is due stays due: at once would be for ever.
+      return;
+    }
+    const auto next = links_.store->upcoming(now);
     consider_alarm(next.due_at);
     consider_alarm(next.expires_at);
     consider_alarm(next.timer_at);
@@ -228,9 +239,10 @@ void registry_state::commit() {
       return;
     }
     ready_hint_ = true;
-    commit_failed_ = true;
-    log::error(component::registry, "store.full", {{"what", x.what()}},
-               "the disk or the store is full: new processes are refused until there is room");
+    if (is_logged(++full_)) {
+      log::error(component::registry, "store.full", {{"what", x.what()}, {"commits", full_}},
+                 "the disk or the store is full: new processes are refused until there is room");
+    }
     return;
   }
   if (dies(commit_point::after)) {
@@ -244,7 +256,7 @@ void registry_state::commit() {
   if (links_.trace) {
     links_.trace->committed(batch, result.answers);
   }
-  commit_failed_ = false;
+  full_ = 0;
   operations_ += batch.size();
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (std::holds_alternative<refusal>(result.answers[i])) {
@@ -280,7 +292,7 @@ void registry_state::vanish() {
 
 void registry_state::after_commit(const storage::batch_result& result) {
   for (const auto& push : result.pushes) {
-    push_cancel(push, false);
+    push_cancel(push);
   }
   if (result.ready_changed) {
     ready_hint_ = true;
@@ -338,7 +350,7 @@ std::string registry_state::snapshot() {
                         {"alarm_at", alarm_at_},
                         {"pruned", pruned_},
                         {"nearly_full", links_.store->nearly_full()},
-                        {"commit_failed", commit_failed_},
+                        {"commit_failed", full_ > 0},
                         {"stopping", stopping_},
                         {"workers", workers}}
     .dump();

@@ -131,7 +131,7 @@ private:
   void after_commit(const storage::batch_result& result);
   void consider_alarm(timestamp_ms at);
   void down(const caf::down_msg& x);
-  void push_cancel(const cancel_receipt& receipt, bool kill);
+  void push_cancel(const storage::cancel_push& x);
   [[nodiscard]] storage::batch_context context() const;
 
   pointer self_ = nullptr;
@@ -149,13 +149,16 @@ private:
   std::map<std::string, worker> workers_;
   /// Runs that are enlisting, by name.
   std::map<std::string, std::uint64_t> enlisting_;
+  struct silent_owner {
+    owner who;
+    caf::actor_clock::time_point until;
+  };
+
   /// Owners whose link was lost, and whose leases are not void yet.
-  std::map<std::string, owner> silent_;
+  std::map<std::string, silent_owner> silent_;
   /// The lowest turn of those who were last granted rows: who comes back does not make up for it.
   std::uint64_t turn_ = 0;
   std::uint64_t commits_ = 0;
-  /// Whether the last commit found the disk full.
-  bool commit_failed_ = false;
   std::uint64_t operations_ = 0;
   std::uint64_t refused_ = 0;
   /// Rows that were given to workers.
@@ -163,6 +166,10 @@ private:
   std::uint64_t pruned_ = 0;
   /// Pruning messages on their way: the next round waits for them.
   std::uint32_t pruning_ = 0;
+  /// When old outcomes were last looked for.
+  timestamp_ms retained_at_ = 0;
+  /// Commits in a row that found the disk full.
+  std::uint64_t full_ = 0;
 };
 
 /// Waits for the disk: spawn it `caf::detached`. Ends on an exit message, after it has answered

@@ -88,14 +88,11 @@ void registry_state::take_in(worker_card card, const owner& who, const sweeper_a
             {{"owner", who.name}, {"incarnation", who.incarnation}}, "a worker is here");
 }
 
-void registry_state::push_cancel(const cancel_receipt& receipt, bool kill) {
-  if (receipt.stage != cancel_stage::requested) {
-    return;
-  }
-  const auto holder = workers_.find(receipt.holder.name);
-  if (holder != workers_.end() && holder->second.who == receipt.holder) {
-    self_->send<caf::message_priority::high>(holder->second.sweeper, atom::cancel_v, receipt.row,
-                                             receipt.fence, kill);
+void registry_state::push_cancel(const storage::cancel_push& x) {
+  const auto holder = workers_.find(x.holder.name);
+  if (holder != workers_.end() && holder->second.who == x.holder) {
+    // Not with high priority: it must not come before the grant of the row.
+    self_->send(holder->second.sweeper, atom::cancel_v, x.row, x.fence, x.kill);
   }
 }
 
@@ -195,7 +192,8 @@ void registry_state::down(const caf::down_msg& x) {
                : waits ? "a worker is gone; its leases are kept for the link's grace"
                        : "a worker is gone; its leases are void");
     if (waits) {
-      silent_[who.name] = who;
+      silent_[who.name]
+        = {who, self_->clock().now() + std::chrono::milliseconds{policy_.link_grace_ms}};
       self_->delayed_send(self_, std::chrono::milliseconds{policy_.link_grace_ms}, atom::lost_v,
                           who);
     } else {
@@ -217,7 +215,9 @@ void registry_state::count_workers() {
 
 void registry_state::give_up(const owner& who) {
   const auto found = silent_.find(who.name);
-  if (found != silent_.end() && found->second == who) {
+  // Of a worker that came and went again meanwhile there is a later message.
+  if (found != silent_.end() && found->second.who == who
+      && found->second.until <= self_->clock().now()) {
     silent_.erase(found);
     void_leases(who);
   }

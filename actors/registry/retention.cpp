@@ -1,6 +1,28 @@
 #include "actors/registry/registry.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace belay::actors {
+
+namespace {
+
+constexpr std::array outcome_kinds{outcome_kind::success, outcome_kind::failure,
+                                   outcome_kind::cancelled, outcome_kind::abandoned};
+
+} // namespace
+
+duration_ms retention_policy::pause() const {
+  constexpr duration_ms pause_max = 30'000;
+  constexpr duration_ms part = 10; // Of the shortest time that is kept.
+  auto shortest = part * pause_max;
+  for (const auto kind : outcome_kinds) {
+    if (of(kind) > 0) {
+      shortest = std::min(shortest, of(kind));
+    }
+  }
+  return shortest / part;
+}
 
 duration_ms retention_policy::of(outcome_kind kind) const {
   switch (kind) {
@@ -22,9 +44,11 @@ void registry_state::retain() {
   }
   const auto& keep = policy_.retention;
   const auto now = links_.clock->now();
-  for (const auto kind : {outcome_kind::success, outcome_kind::failure, outcome_kind::cancelled,
-                          outcome_kind::abandoned}) {
-    if (keep.of(kind) > 0) {
+  // A look reads every outcome that another kind keeps longer.
+  const auto looks = now < retained_at_ || now - retained_at_ >= keep.pause();
+  retained_at_ = looks ? now : retained_at_;
+  for (const auto kind : outcome_kinds) {
+    if (looks && keep.of(kind) > 0) {
       prune_request request;
       request.before = now - keep.of(kind);
       request.outcomes = {kind};

@@ -20,6 +20,8 @@ struct retention_policy {
   std::uint32_t batch = 200;
 
   [[nodiscard]] duration_ms of(outcome_kind kind) const;
+  /// From one look for old outcomes to the next.
+  [[nodiscard]] duration_ms pause() const;
 };
 
 } // namespace belay::actors

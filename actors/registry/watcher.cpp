@@ -163,8 +163,8 @@ caf::result<done> watcher_state::wait_wake(const std::string& session, duration_
   auto promise = self_->make_response_promise<done>();
   waiter x;
   x.row = any_row;
-  const auto asked = deadline_after(length);
-  x.deadline = std::min(asked, self_->clock().now() + wake_recheck);
+  x.asked = deadline_after(length);
+  x.deadline = std::min(x.asked, self_->clock().now() + wake_recheck);
   x.check = [this, session, promise]() mutable {
     const auto there = store_->has_wake(session, clock_->now());
     if (there) {
@@ -234,12 +234,22 @@ void watcher_state::changed(const std::vector<row_id>& rows) {
 }
 
 void watcher_state::tick() {
-  armed_ = false;
   const auto now = self_->clock().now();
+  if (armed_ && armed_at_ > now) {
+    return; // A sooner one rang meanwhile and set the next: this one must not set another.
+  }
+  armed_ = false;
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
     const auto number = by_deadline_.begin()->second;
     auto& x = waiters_.at(number);
-    if (!x.check()) {
+    const auto there = x.check();
+    if (!there && x.asked > now) { // Only looked again.
+      by_deadline_.erase({x.deadline, number});
+      x.deadline = std::min(x.asked, now + wake_recheck);
+      by_deadline_.emplace(x.deadline, number);
+      continue;
+    }
+    if (!there) {
       x.expire();
     }
     remove(number);

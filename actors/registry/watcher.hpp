@@ -53,7 +53,10 @@ private:
 
   struct waiter {
     row_id row{};
+    /// When it is looked at again.
     time_point deadline;
+    /// Until when it goes on if that is later than the deadline.
+    time_point asked{};
     check_function check;
     std::function<void()> expire;
     std::function<void()> refuse;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace belay::running {
@@ -30,7 +31,8 @@ struct work_pool::impl : std::enable_shared_from_this<work_pool::impl> {
   /// Requires the mutex.
   [[nodiscard]] bool may_grow() const {
     const auto beside = std::min(stuck.size(), threads_max);
-    return idle == 0 && busy < threads_max + beside;
+    // Idle ones may have been woken for what waits already.
+    return queue.size() > idle && busy + idle < threads_max + beside;
   }
 
   void submit(ticket_ptr x) {
@@ -43,7 +45,14 @@ struct work_pool::impl : std::enable_shared_from_this<work_pool::impl> {
   void wake_one() {
     if (may_grow()) {
       ++idle;
-      std::thread{[self = shared_from_this()] { self->work(); }}.detach();
+      try {
+        std::thread{[self = shared_from_this()] { self->work(); }}.detach();
+      } catch (const std::system_error&) {
+        --idle;
+        if (idle + busy == 0) {
+          throw; // Else one of those takes it.
+        }
+      }
     } else {
       ready.notify_one();
     }

@@ -15,6 +15,8 @@ namespace {
 /// Events on their way to the registry; what a run says beyond that is counted, not kept.
 constexpr std::uint32_t appends_max = 64;
 
+constexpr const char* not_begun = "cancelled before this attempt began";
+
 metrics::run_end end_of(outcome_kind kind) {
   switch (kind) {
     case outcome_kind::success:
@@ -50,7 +52,7 @@ void process_state_machine::start(pointer self, process_setup setup) {
   trace_ = {setup_.links.tracer, setup_.row, what_};
   if (setup_.row.cancel_requested && !setup_.row.journaled) {
     cancelling_ = true;
-    finished(make_cancelled("cancelled before this attempt began"));
+    finished(make_cancelled(not_begun));
     return;
   }
   if (setup_.hold) {
@@ -154,8 +156,9 @@ void process_state_machine::run_workflow() {
   };
   workflow_ = std::make_unique<workflow_driver>(std::move(x));
   workflow_->start();
-  if (setup_.row.cancel_requested) {
-    cancel(false);
+  if (setup_.row.cancel_requested || cancelling_) {
+    cancelling_ = true;
+    stop_run();
   }
 }
 
@@ -190,7 +193,9 @@ void process_state_machine::cancel(bool kill) {
   }
   const auto first = !cancelling_;
   cancelling_ = true;
-  if (kill) {
+  if (setup_.hold && (kill || !setup_.row.journaled)) {
+    finished(make_cancelled(not_begun)); // Else its code is told once it has a slot.
+  } else if (kill) {
     kill_run();
   } else if (first) {
     stop_run();
@@ -234,8 +239,12 @@ void process_state_machine::alarm(std::uint32_t tag) {
     if (workflow_ && phase_ == phase::running) {
       workflow_->alarm(tag);
     }
-  } else if (tag == retry_tag && phase_ == phase::completing) {
-    complete();
+  } else if (tag == retry_tag) {
+    outcome_in_flight_ = false;
+    flush();
+  } else if (tag == attach_tag) {
+    attachment_in_flight_ = false;
+    flush();
   } else if (tag == timeout_tag && phase_ == phase::running && !cancelling_ && !timed_out_) {
     timed_out_ = true;
     stop_run();
@@ -275,16 +284,36 @@ void process_state_machine::park() {
 }
 
 void process_state_machine::status(std::string text) {
-  status_ = std::move(text);
-  if (!status_in_flight_) {
+  if (phase_ == phase::running) {
+    status_ = std::move(text);
+    flush();
+  }
+}
+
+void process_state_machine::attach(attachment bytes) {
+  if (phase_ == phase::running) {
+    attachments_.push_back(std::move(bytes));
+    flush();
+  }
+}
+
+void process_state_machine::flush() {
+  if (phase_ == phase::ended) {
+    return;
+  }
+  if (!attachments_.empty() && !attachment_in_flight_) {
+    send_attachment();
+  }
+  if (!status_.empty() && !status_in_flight_) {
     send_status();
+  }
+  const auto is_written = !attachment_in_flight_ && !status_in_flight_;
+  if (phase_ == phase::completing && is_written && !outcome_in_flight_) {
+    complete();
   }
 }
 
 void process_state_machine::send_status() {
-  if (status_.empty() || phase_ == phase::ended) {
-    return;
-  }
   journal_request request;
   request.held = setup_.row.held;
   request.status = std::exchange(status_, {});
@@ -293,31 +322,46 @@ void process_state_machine::send_status() {
     .then(
       [this](const journal_receipt&) {
         status_in_flight_ = false;
-        send_status();
+        flush();
       },
       [this](const caf::error& x) {
         status_in_flight_ = false;
         if (to_refusal(x).code == ec::lease_superseded) {
           lost("status");
+        } else {
+          flush(); // The next one will do.
         }
       });
 }
 
-void process_state_machine::attach(attachment bytes) {
-  if (phase_ == phase::ended) {
-    return;
-  }
+void process_state_machine::send_attachment() {
   journal_request request;
   request.held = setup_.row.held;
-  request.attachments.push_back(std::move(bytes));
+  request.attachments.push_back(attachments_.front());
+  attachment_in_flight_ = true;
+  const auto answered = [this] {
+    attachments_.pop_front();
+    attachment_in_flight_ = false;
+    flush();
+  };
   self_->request(setup_.links.registry, registry_deadline, atom::journal_v, std::move(request))
-    .then([](const journal_receipt&) {},
-          [this](const caf::error& x) {
+    .then([answered](const journal_receipt&) { answered(); },
+          [this, answered](const caf::error& x) {
             const auto why = to_refusal(x);
-            log::warn(component::process, "attachment.refused",
-                      {{"process", what_.id}, {"why", why.text}}, "an attachment was not kept");
-            if (why.code == ec::lease_superseded) {
-              lost("attach");
+            switch (why.code) {
+              case ec::lease_superseded:
+                lost("attach");
+                break;
+              case ec::store_full:
+              case ec::shutting_down:
+              case ec::timed_out:
+              case ec::outcome_unknown:
+                set_alarm(attach_tag, again_pause_ms); // The tool has its name already.
+                break;
+              default:
+                log::warn(component::process, "attachment.refused",
+                          {{"process", what_.id}, {"why", why.text}}, "an attachment was not kept");
+                answered();
             }
           });
 }
@@ -364,10 +408,11 @@ void process_state_machine::finished(outcome result) {
   if (cancelling_) {
     result_.retryable = false;
   }
-  complete();
+  flush();
 }
 
 void process_state_machine::complete() {
+  outcome_in_flight_ = true;
   self_
     ->request(setup_.links.registry, registry_deadline, atom::complete_v, setup_.row.held, result_)
     .then(

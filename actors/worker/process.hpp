@@ -8,6 +8,7 @@
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <deque>
 
 namespace belay::actors {
 
@@ -50,14 +51,17 @@ public:
 
 private:
   enum class phase { running, completing, ended };
-  enum alarm_tag : std::uint32_t { timeout_tag = 1, grace_tag = 2, retry_tag = 3 };
+  enum alarm_tag : std::uint32_t { timeout_tag = 1, grace_tag = 2, retry_tag = 3, attach_tag = 4 };
 
   void run();
   void run_tool(const nlohmann::json& args);
   void run_workflow();
   [[nodiscard]] bool is_workflow() const;
   void give_back();
+  /// Sends what is to be written before the outcome, then that; goes on with each answer.
+  void flush();
   void send_status();
+  void send_attachment();
   void stop_run();
   void kill_run();
   void complete();
@@ -85,6 +89,10 @@ private:
   /// The last status that was not written yet, and whether one is on its way.
   std::string status_;
   bool status_in_flight_ = false;
+  /// Attachments that are not written yet; the first may be on its way.
+  std::deque<attachment> attachments_;
+  bool attachment_in_flight_ = false;
+  bool outcome_in_flight_ = false;
 };
 
 process_actor::behavior_type process(process_state_machine::pointer self, process_setup setup);

@@ -263,8 +263,11 @@ void sweeper_state::arm() {
 }
 
 void sweeper_state::tick() {
-  armed_at_.reset();
   const auto now = self_->clock().now();
+  if (armed_at_ && *armed_at_ > now) {
+    return; // A sooner one rang meanwhile and set the next: this one must not set another.
+  }
+  armed_at_.reset();
   while (const auto due = alarms_.take_due(now)) {
     if (due->slot == own_slot) {
       release_all("drain timed out");

@@ -126,9 +126,18 @@ std::optional<park_request> workflow_driver::conditions() const {
       return std::nullopt;
     }
     const auto twice = x.kind == effect_kind::child && !children.insert(x.name).second;
-    if (!twice && all.size() < conditions_max) {
+    if (!twice) {
       all.push_back(std::move(*until));
     }
+  }
+  if (all.size() > conditions_max) {
+    // Of children any will do: each that ends wakes it, and it parks on the others.
+    const auto rest = std::stable_partition(
+      all.begin(), all.end(), [](const auto& x) { return x.kind != wait_kind::child; });
+    if (rest - all.begin() > static_cast<std::ptrdiff_t>(conditions_max)) {
+      return std::nullopt; // It stays in memory.
+    }
+    all.resize(conditions_max);
   }
   if (all.empty()) {
     return std::nullopt;

@@ -17,6 +17,7 @@
 #include "messages/time.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -61,8 +62,10 @@ watchdog make_watchdog(const service& x) {
 /// Waits for signals until the node has stopped. The first SIGTERM or SIGINT drains, the second
 /// stops now; SIGHUP reads the configuration again. SIGUSR1 is our own word for "stopped".
 void serve(const service& x) {
-  std::thread stopped{[&node = x.node] {
+  std::atomic<bool> is_over{false};
+  std::thread stopped{[&node = x.node, &is_over] {
     node.wait_stopped();
+    is_over = true;
     kill(getpid(), SIGUSR1);
   }};
   auto watch = make_watchdog(x);
@@ -74,7 +77,10 @@ void serve(const service& x) {
       continue;
     }
     if (*number == SIGUSR1) {
-      break;
+      if (is_over) {
+        break;
+      }
+      continue; // Somebody else's.
     }
     if (*number == SIGHUP) {
       x.manager.reloading();

@@ -6,6 +6,7 @@
 #include "app/signals.hpp"
 #include "app/wiring.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -113,13 +114,17 @@ exit_code run(const common_options& common, const run_options& x) {
   actors::runtime node{std::move(options)};
   const auto client = node.make_client();
   const auto canceller = node.make_client();
-  std::thread signals{[&gate, &canceller, &item] {
-    for (auto asked = 0; gate.next() != SIGUSR1; ++asked) {
-      static_cast<void>(canceller->cancel({item.id, "interrupted", asked > 0}));
+  std::atomic<bool> is_over{false};
+  std::thread signals{[&gate, &canceller, &item, &is_over] {
+    for (auto asked = 0; !is_over;) {
+      if (gate.next() != SIGUSR1) { // Which is our own word for the end, or somebody else's.
+        static_cast<void>(canceller->cancel({item.id, "interrupted", asked++ > 0}));
+      }
     }
   }};
   auto registered = client->enroll({item});
   auto ended = registered ? client->wait(item.id, 0) : checked<outcome_view>{registered.why()};
+  is_over = true;
   kill(getpid(), SIGUSR1);
   signals.join();
   const auto view = expect(std::move(ended));
