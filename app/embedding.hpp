@@ -25,7 +25,7 @@ struct workflow_options {
   /// A worker claims the versions that it offers, and no others: keep the old code as long as there
   /// are processes of it, or use `workflow::patched`.
   std::uint32_t version = 1;
-  /// JSON schema (draft 7) of the arguments.
+  /// JSON schema (draft 7, without `$ref`; `format` is not checked) of the arguments.
   json schema = true;
 };
 

@@ -2,11 +2,13 @@
 
 #include "messages/json_strict.hpp"
 #include "messages/names.hpp"
+#include "messages/registration_stored.hpp"
 #include "messages/schema.hpp"
 #include "messages/selector.hpp"
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace belay {
@@ -153,7 +155,8 @@ std::optional<refusal> check_labels(const registration& x, const registration_li
   return std::nullopt;
 }
 
-std::optional<refusal> check_event_type(const std::string& field, const event_type& x) {
+std::optional<refusal>
+check_event_type(const std::string& field, const event_type& x, bool stored) {
   if (auto no = check_event_name(field + ".type", x.name)) {
     return no;
   }
@@ -164,15 +167,10 @@ std::optional<refusal> check_event_type(const std::string& field, const event_ty
   if (schema->dump() != x.schema) {
     return refusal{ec::bad_request, field + ".schema: not in canonical form"};
   }
-  if (has_pattern(*schema)) {
-    return refusal{ec::bad_request,
-                   field + ".schema: pattern and patternProperties are not accepted here"};
-  }
-  try {
-    static_cast<void>(json_schema{*schema});
-  } catch (const std::invalid_argument& why) {
-    return bad_field(field + ".schema", shortened(*schema),
-                     std::string{"a JSON schema of draft 7 ("} + why.what() + ")");
+  if (!stored) {
+    if (auto no = validate_schema(field + ".schema", *schema)) {
+      return no;
+    }
   }
   if (x.wake.empty()) {
     return std::nullopt;
@@ -193,7 +191,8 @@ std::optional<refusal> check_event_type(const std::string& field, const event_ty
   return std::nullopt;
 }
 
-std::optional<refusal> check_event_types(const registration& x, const registration_limits& limits) {
+std::optional<refusal>
+check_event_types(const registration& x, const registration_limits& limits, bool stored) {
   if (x.event_types.size() > limits.event_types_max) {
     return bad_field("events", std::to_string(x.event_types.size()) + " event types",
                      "at most " + std::to_string(limits.event_types_max));
@@ -212,7 +211,7 @@ std::optional<refusal> check_event_types(const registration& x, const registrati
       return bad_field("events", std::to_string(bytes) + " bytes",
                        "at most " + std::to_string(limits.input_bytes_max) + " bytes of schemas");
     }
-    if (auto no = check_event_type(field, one)) {
+    if (auto no = check_event_type(field, one, stored)) {
       return no;
     }
   }
@@ -376,7 +375,11 @@ bool is_traceparent(std::string_view text) {
          && text.substr(span_at, span_digits).find_first_not_of('0') != std::string_view::npos;
 }
 
-std::optional<refusal> validate(const registration& x, const registration_limits& limits) {
+namespace {
+
+/// `stored`: its schemas were accepted before, by rules that may have been other ones.
+std::optional<refusal>
+check_all(const registration& x, const registration_limits& limits, bool stored) {
   if (auto no = validate_process_id(x.id, limits)) {
     return no;
   }
@@ -402,7 +405,7 @@ std::optional<refusal> validate(const registration& x, const registration_limits
   if (auto no = check_labels(x, limits)) {
     return no;
   }
-  if (auto no = check_event_types(x, limits)) {
+  if (auto no = check_event_types(x, limits, stored)) {
     return no;
   }
   if (auto no = check_sessions(x, limits)) {
@@ -412,6 +415,26 @@ std::optional<refusal> validate(const registration& x, const registration_limits
     return no;
   }
   return check_input(x, limits);
+}
+
+} // namespace
+
+std::optional<refusal> validate(const registration& x, const registration_limits& limits) {
+  return check_all(x, limits, false);
+}
+
+std::optional<refusal> validate_stored(const registration& x) {
+  constexpr auto any = std::numeric_limits<std::size_t>::max();
+  registration_limits limits;
+  limits.id_bytes_max = any;
+  limits.name_bytes_max = any;
+  limits.input_bytes_max = any;
+  limits.labels_max = any;
+  limits.label_bytes_max = any;
+  limits.event_types_max = any;
+  limits.observers_max = any;
+  limits.timeout_ms_max = std::numeric_limits<duration_ms>::max();
+  return check_all(x, limits, true);
 }
 
 bool is_plain_text(std::string_view text) {

@@ -64,7 +64,7 @@ enum class close_policy : std::uint8_t {
 struct event_type {
   /// As in "progress" or "signal.approved"; never one that begins with "process.".
   std::string name;
-  /// JSON schema (draft 7) of the payload, as JSON text; "true" accepts anything.
+  /// JSON schema (`validate_schema`) of the payload, as JSON text; "true" accepts anything.
   std::string schema = "true";
   /// When an event of this type wakes the process's wake target, and with what, as JSON text:
   /// `{"input": SELECTOR, "when": SELECTOR}` (selector.hpp); empty when it never does.

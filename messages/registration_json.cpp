@@ -1,7 +1,7 @@
 // Reads a registration as a user writes it, field by field.
 #include "messages/did_you_mean.hpp"
 #include "messages/json_strict.hpp"
-#include "messages/registration.hpp"
+#include "messages/registration_stored.hpp"
 #include "messages/time.hpp"
 
 #include <cmath>
@@ -274,11 +274,10 @@ void read_origin(const json& text, registration& x) {
   }
 }
 
-} // namespace
-
+/// Reads every field; `check` says what else is wrong with what was read.
+template <class Check>
 checked<registration>
-parse_registration(const json& text, std::optional<recovery_rule> default_rule,
-                   const registration_limits& limits) {
+read_checked(const json& text, std::optional<recovery_rule> default_rule, Check check) {
   try {
     if (!text.is_object()) {
       throw field_error{"a registration: " + shortened(text)
@@ -312,13 +311,34 @@ parse_registration(const json& text, std::optional<recovery_rule> default_rule,
     if (named.id.empty() && !text.contains("id")) {
       named.id = "x"; // The caller makes an id; everything else is checked here.
     }
-    if (auto no = validate(named, limits)) {
+    if (auto no = check(named)) {
       return *no;
     }
     return x;
   } catch (const field_error& x) {
     return refusal{ec::bad_request, x.text};
   }
+}
+
+} // namespace
+
+checked<registration>
+parse_registration(const json& text, std::optional<recovery_rule> default_rule,
+                   const registration_limits& limits) {
+  return read_checked(text, default_rule,
+                      [&limits](const registration& x) { return validate(x, limits); });
+}
+
+checked<registration> parse_stored_registration(const json& text) {
+  return read_checked(text, std::nullopt, validate_stored);
+}
+
+registration_limits widest_limits() {
+  registration_limits limits;
+  // The ends of registration.input_max and registration.labels_max (app/configuration_keys.cpp).
+  limits.input_bytes_max = 64U << 20U;
+  limits.labels_max = 1'024;
+  return limits;
 }
 
 } // namespace belay

@@ -1,5 +1,5 @@
 // A registration as JSON text, and back from what is stored.
-#include "messages/registration.hpp"
+#include "messages/registration_stored.hpp"
 #include "messages/time.hpp"
 
 #include <nlohmann/json.hpp>
@@ -84,7 +84,7 @@ registration registration_from_canonical(std::string_view text) {
   if (parsed.is_discarded()) {
     throw std::invalid_argument{"a stored registration is not JSON"};
   }
-  auto result = parse_registration(parsed, std::nullopt);
+  auto result = parse_stored_registration(parsed);
   if (!result) {
     throw std::invalid_argument{"a stored registration is damaged: " + result.why().text};
   }

@@ -34,6 +34,11 @@ batch::may_append(const append_request& x, const row_state& state, const nlohman
     return refusal{ec::bad_request, "type: '" + x.id + "' does not declare " + json_quote(x.type)
                                       + "; its registration's `events` lists what it may be sent"};
   }
+  if (type != nullptr && !type->broken.empty()) {
+    return refusal{ec::bad_request,
+                   "type: '" + x.id + "' declares " + json_quote(x.type)
+                     + " with a schema that is no longer accepted: " + type->broken};
+  }
   if (type != nullptr) {
     if (auto no = type->schema.check("payload", payload)) {
       return *no;

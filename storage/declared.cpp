@@ -1,6 +1,7 @@
 #include "storage/declared.hpp"
 
 #include <cmath>
+#include <stdexcept>
 
 namespace belay::storage {
 
@@ -25,9 +26,14 @@ declared_types::compile(row_id row, const std::string& registration) {
     return types;
   }
   for (const auto& one : *events) {
-    types.emplace(one.at("type").get<std::string>(),
-                  declared_type{json_schema{one.value("schema", nlohmann::json(true))},
-                                one.value("wake", nlohmann::json(nullptr))});
+    const auto wake = one.value("wake", nlohmann::json(nullptr));
+    const auto name = one.at("type").get<std::string>();
+    try {
+      types.emplace(
+        name, declared_type{json_schema{one.value("schema", nlohmann::json(true))}, wake, {}});
+    } catch (const std::invalid_argument& why) {
+      types.emplace(name, declared_type{json_schema{false}, wake, why.what()});
+    }
   }
   return types;
 }

@@ -16,6 +16,9 @@ struct declared_type {
   json_schema schema;
   /// The wake semantics; null when it never wakes anyone.
   nlohmann::json wake;
+  /// Why nothing can be checked against the schema, which an earlier version accepted; empty when
+  /// it can.
+  std::string broken;
 };
 
 /// Compiled types by row. A registration never changes, so neither does an entry.

@@ -1,4 +1,5 @@
 // Filling an empty store from an export.
+#include "messages/registration_stored.hpp"
 #include "storage/codec.hpp"
 #include "storage/lines.hpp"
 #include "storage/store_impl.hpp"
@@ -117,7 +118,7 @@ private:
     const auto row = row_id{x.at("row").get<std::uint64_t>()};
     const auto number = static_cast<std::uint64_t>(row);
     const auto key = row_key(row);
-    const auto what = parse_registration(x.at("registration"), std::nullopt);
+    const auto what = parse_stored_registration(x.at("registration"));
     if (!what) {
       throw std::invalid_argument{what.why().text};
     }

@@ -92,7 +92,8 @@ using tool_function = std::function<outcome(tool_context&, const nlohmann::json&
 struct tool {
   std::string name;
   /// JSON schema (draft 7) of the arguments; checked when a process is registered with the node
-  /// that offers the tool itself, and again before each run.
+  /// that offers the tool itself, and again before each run. Without `$ref`; `format` says
+  /// something to readers only.
   nlohmann::json schema;
   tool_start start;
 };

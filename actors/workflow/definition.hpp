@@ -10,7 +10,7 @@ struct workflow_definition {
   std::string name;
   /// A worker claims the versions that it offers, and no others.
   std::uint32_t version = 1;
-  /// JSON schema (draft 7) of the arguments.
+  /// JSON schema (draft 7, without `$ref`; `format` is not checked) of the arguments.
   json schema = true;
   workflow_function code;
 };

@@ -5,6 +5,7 @@
 #include "app/commands/settings.hpp"
 #include "app/signals.hpp"
 #include "app/wiring.hpp"
+#include "messages/registration_stored.hpp"
 
 #include <atomic>
 #include <csignal>
@@ -67,7 +68,7 @@ registration make_registration(const run_options& x, const std::vector<std::stri
   if (!x.timeout.empty()) {
     text["timeout_ms"] = parse_duration_flag("--timeout", x.timeout);
   }
-  return expect(parse_registration(text, recovery_rule::rerunnable));
+  return expect(parse_registration(text, recovery_rule::rerunnable, widest_limits()));
 }
 
 void print_stream(const nlohmann::json& value, const std::string& name, std::FILE* to) {

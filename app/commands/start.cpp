@@ -2,6 +2,7 @@
 #include "app/commands/commands.hpp"
 #include "messages/did_you_mean.hpp"
 #include "messages/json_strict.hpp"
+#include "messages/registration_stored.hpp"
 #include "messages/time.hpp"
 
 #include <algorithm>
@@ -159,7 +160,7 @@ registration from_flags(const start_options& x, const std::vector<std::string>& 
   if (!x.labels.empty()) {
     text["labels"] = pairs("--label", x.labels);
   }
-  return expect(parse_registration(text, recovery_rule::rerunnable));
+  return expect(parse_registration(text, recovery_rule::rerunnable, widest_limits()));
 }
 
 void print_registered(const common_options& common, const registered_list& list) {
@@ -220,7 +221,7 @@ private:
     if (!text) {
       bad_line(line_number_, text.why().text);
     }
-    auto item = parse_registration(*text, recovery_rule::rerunnable);
+    auto item = parse_registration(*text, recovery_rule::rerunnable, widest_limits());
     if (!item) {
       bad_line(line_number_, item.why().text);
     }

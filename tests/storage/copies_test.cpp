@@ -161,6 +161,68 @@ TEST_CASE_METHOD(copies_fixture, "import: waits go on as they would have", "[sto
   check_store();
 }
 
+TEST_CASE_METHOD(copies_fixture, "import: what raised limits let in is read back, and run again",
+                 "[storage][copies]") {
+  options.registration.labels_max = 1'024;
+  options.registration.input_bytes_max = 64U << 20U;
+  open();
+  auto x = make_registration("a");
+  for (int i = 0; i < 40; ++i) {
+    x.labels["label-" + std::to_string(i)] = "x";
+  }
+  x.input = nlohmann::json{{"type", "tool_call"},
+                           {"tool", "fake"},
+                           {"args", {{"text", std::string(1'500'000, 'x')}}}}
+              .dump();
+  enroll(x);
+  CHECK(registration_from_canonical(store->get("a")->registration_json) == x);
+  apply<completion>(complete_request{claim_one(), make_success("1")});
+  check_store();
+  CHECK(apply<registered_list>(again_request{"a", "b"}).items.front().created);
+  const auto text = exported();
+  directory_name = "other";
+  open();
+  std::istringstream in{text};
+  store->import_lines(in);
+  CHECK(registration_from_canonical(store->get("a")->registration_json) == x);
+  check_store();
+  CHECK(exported() == text);
+  // Under lower ones what is there stays, what is new is refused.
+  options.registration = {};
+  open();
+  CHECK(code_of(again_request{"a", "c"}) == ec::bad_request);
+  check_store();
+}
+
+TEST_CASE_METHOD(copies_fixture, "import: a schema that an earlier version took refuses its events",
+                 "[storage][copies]") {
+  enroll(make_declaring("a", {"loop", "date", "zero"}));
+  std::ostringstream older;
+  std::istringstream lines{exported()};
+  for (std::string line; std::getline(lines, line);) {
+    auto x = nlohmann::json::parse(line);
+    if (x.contains("process")) {
+      auto& types = x["process"]["registration"]["events"];
+      types[0]["schema"] = {{"allOf", {{{"$ref", "#"}}}}};
+      types[1]["schema"] = {{"format", "date"}};
+      types[2]["schema"] = {{"multipleOf", 0}};
+    }
+    older << x.dump() << '\n';
+  }
+  directory_name = "other";
+  open();
+  std::istringstream in{older.str()};
+  store->import_lines(in);
+  check_store();
+  for (const auto* type : {"loop", "zero"}) {
+    const auto no = refused(append_request{"a", type, "7", "", false, {}});
+    CHECK(no.code == ec::bad_request);
+    CHECK(no.text.find("no longer accepted") != std::string::npos);
+  }
+  CHECK(apply<event>(append_request{"a", "date", "[]", "", false, {}}).seq == 2);
+  CHECK(exported().find("multipleOf") != std::string::npos);
+}
+
 TEST_CASE_METHOD(copies_fixture, "import: an export of the first version is read",
                  "[storage][copies]") {
   for (const auto* id : {"a", "b"}) {
