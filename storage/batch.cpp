@@ -1,5 +1,7 @@
 #include "storage/batch.hpp"
 
+#include "messages/json_strict.hpp"
+
 #include <cassert>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +16,16 @@ constexpr timestamp_ms time_step_ms = 1'000;
 
 std::string json_text(const nlohmann::json& x) {
   return x.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::optional<refusal>
+check_text(const char* field, const std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max && is_plain_text(text)) {
+    return std::nullopt;
+  }
+  return bad_value(field, text,
+                   "at most " + std::to_string(bytes_max)
+                     + " bytes of UTF-8 without control characters");
 }
 
 std::string json_quote(std::string_view text) {

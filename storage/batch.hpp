@@ -99,6 +99,7 @@ private:
   /// Hands rows out in their order until nobody can take another one, or a row has come back from
   /// `blocked`.
   void hand_out(duration_ms ttl, std::vector<taker>& takers);
+  [[nodiscard]] static std::optional<refusal> check_owner(const std::string& name);
   /// Whether a later incarnation of the owner has been here.
   [[nodiscard]] std::optional<refusal> superseded(const owner& x) const;
   [[nodiscard]] bool claim_one(const owner& holder, name_id owner, duration_ms ttl,
@@ -297,6 +298,11 @@ private:
   std::vector<happening> happenings_;
   std::set<std::string> dropped_blobs_;
 };
+
+/// Checks a text that is stored as it is: plain, of at most so many bytes. An export could not
+/// contain any other. Returns nothing when it is acceptable.
+[[nodiscard]] std::optional<refusal>
+check_text(const char* field, const std::string& text, std::size_t bytes_max);
 
 /// Returns a JSON string literal.
 [[nodiscard]] std::string json_quote(std::string_view text);

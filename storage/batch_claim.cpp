@@ -109,6 +109,9 @@ std::optional<refusal> batch::superseded(const owner& x) const {
 }
 
 answer batch::run(const claim_request& x) {
+  if (auto no = check_owner(x.holder.name)) {
+    return *no;
+  }
   if (auto no = superseded(x.holder)) {
     return *no;
   }

@@ -136,10 +136,8 @@ answer batch::run(const append_request& x) {
   if (!payload) {
     return payload.why();
   }
-  if (x.key.size() > shared_.opts.registration.id_bytes_max) {
-    return refusal{ec::bad_request, "key: longer than "
-                                      + std::to_string(shared_.opts.registration.id_bytes_max)
-                                      + " bytes"};
+  if (auto no = check_text("key", x.key, shared_.opts.registration.id_bytes_max)) {
+    return *no;
   }
   if (x.fenced) {
     if (x.held.row != *row) {

@@ -1,8 +1,19 @@
 // What keeps or loses a lease: renew, release, enlist, void, expire, recover.
+#include "messages/json_strict.hpp"
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
 
 namespace belay::storage {
+
+std::optional<refusal> batch::check_owner(const std::string& name) {
+  constexpr std::size_t owner_bytes_max = 128;
+  if (name.empty() || name.size() > owner_bytes_max || !is_plain_text(name)) {
+    return bad_value("owner", name,
+                     "1 to " + std::to_string(owner_bytes_max)
+                       + " bytes of UTF-8 without control characters");
+  }
+  return std::nullopt;
+}
 
 answer batch::run(const renew_request& x) {
   const auto held = held_row(x.held);
@@ -113,10 +124,8 @@ batch::lose_all(const std::function<bool(const lease_record&)>& which, const std
 }
 
 answer batch::run(const enlist_request& x) {
-  constexpr std::size_t owner_bytes_max = 128;
-  if (x.name.empty() || x.name.size() > owner_bytes_max) {
-    return refusal{ec::bad_request, "owner: " + json_quote(x.name.substr(0, 80))
-                                      + " is not acceptable, expected 1 to 128 bytes"};
+  if (auto no = check_owner(x.name)) {
+    return *no;
   }
   if (x.incarnation != 0) {
     const auto known = read_.find_name(name_kind::owner, x.name);

@@ -143,7 +143,10 @@ answer batch::run(const settle_wake_request& x) {
     return refusal{ec::lease_superseded, "wake " + std::to_string(static_cast<std::uint64_t>(x.id))
                                            + " was handed to another receiver since"};
   }
-  wake.reason = x.reason.substr(0, shared_.opts.registration.label_bytes_max);
+  if (auto no = check_text("reason", x.reason, shared_.opts.registration.label_bytes_max)) {
+    return *no;
+  }
+  wake.reason = x.reason;
   switch (x.verdict) {
     case wake_verdict::delivered:
       if (before == wake_state::delivered) {

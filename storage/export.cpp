@@ -58,7 +58,8 @@ private:
   }
 
   void line(const char* what, json content) {
-    out_ << json{{what, std::move(content)}}.dump() << '\n';
+    // Earlier versions took keys and names that are not UTF-8.
+    out_ << json_text(json{{what, std::move(content)}}) << '\n';
     ++lines_;
   }
 

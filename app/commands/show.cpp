@@ -111,7 +111,8 @@ void print_events(const common_options& common, const std::vector<event>& events
   }
   for (const auto& x : events) {
     if (common.format == output_format::json) {
-      print_line(event_json(x).dump());
+      // A key may be from before keys had to be UTF-8.
+      print_line(event_json(x).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
       print_line(std::to_string(x.seq) + "  " + format_time(x.at) + "  " + printable(x.type) + "  "
                  + printable(x.payload));

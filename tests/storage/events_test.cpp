@@ -4,6 +4,8 @@
 #include "storage/rules.hpp"
 #include "tests/support/store_fixture.hpp"
 
+#include <sstream>
+
 using namespace belay;
 using nlohmann::json;
 using tests::make_declaring;
@@ -321,6 +323,37 @@ TEST_CASE_METHOD(wake_fixture, "wakes: the bound on those on their way refuses t
   CHECK(code_of(append_request{"a", "step", "{}", "", false, {}}) == ec::overloaded);
   settle(take().front(), wake_verdict::delivered);
   CHECK(append("a", "step").seq == 3);
+}
+
+TEST_CASE_METHOD(wake_fixture,
+                 "events: a text that no export could contain is refused by its field",
+                 "[storage]") {
+  enroll(waking("a", {plain_wake("step")}));
+  const auto says = [this](operation op) {
+    const auto no = refused(std::move(op));
+    CHECK(no.code == ec::bad_request);
+    return no.text;
+  };
+  for (const auto& bad : {std::string{"\xFF"}, std::string{"a\nb"}, std::string(257, 'k')}) {
+    CHECK(says(append_request{"a", "step", "{}", bad, false, {}}).find("key: \"") == 0);
+  }
+  CHECK(append("a", "step", "{}", "\u00e9").key == "\u00e9");
+  const auto taken = take().front();
+  // A letter of two bytes over the bound: to cut it at the byte would leave half of it.
+  for (const auto& bad : {std::string{"\xFF"}, std::string(255, 'r') + "\u00e9"}) {
+    CHECK(says(settle_wake_request{taken.id, taken.token, wake_verdict::deferred, bad})
+            .find("reason: \"")
+          == 0);
+  }
+  CHECK(all().front().state == wake_state::taken);
+  settle(taken, wake_verdict::deferred, std::string(254, 'r') + "\u00e9");
+  for (const auto& bad : {std::string{"\xFF"}, std::string{}, std::string(129, 'o')}) {
+    CHECK(says(enlist_request{bad}).find("owner: \"") == 0);
+    CHECK(says(claim_request{{bad, 1}, {"fake"}, {}, 1, ttl}).find("owner: \"") == 0);
+  }
+  std::ostringstream out;
+  CHECK_NOTHROW(store->export_lines(out));
+  check_store();
 }
 
 TEST_CASE_METHOD(store_fixture, "events: count by type, the last ones, the next of a type",
