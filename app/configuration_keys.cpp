@@ -31,7 +31,7 @@ const std::vector<key>& keys() {
     {"store.inline_max", number_key{&c::store_inline_max, unit::bytes, 0, 4 * kib},
      "Longer texts go to files beside the store"},
     {"store.names_max", number_key{&c::store_names_max, unit::count, 10, million},
-     "Most distinct queue, kind and owner names"},
+     "Most distinct queue and kind names"},
     {"store.events_max", number_key{&c::store_events_max, unit::count, 100, 1'000 * million},
      "Most events of one process"},
     {"store.event_max", number_key{&c::store_event_max, unit::bytes, 256, 16 * kib * kib},

@@ -44,6 +44,7 @@ batch::batch(const batch_environment& shared, transaction& txn, const batch_cont
     next_wake_{open_number(meta_keys::next_wake)},
     open_wakes_{open_number(meta_keys::open_wakes)},
     fence_floor_{open_number(meta_keys::fence_floor)},
+    names_{shared.names},
     stored_time_{static_cast<timestamp_ms>(read_.meta(meta_keys::time))} {}
 
 batch::meta_number batch::open_number(std::string_view key) const {
@@ -144,13 +145,23 @@ batch::add_event(row_state& x, std::string type, std::string_view payload, const
   return seq;
 }
 
+std::optional<refusal> batch::may_name(const std::set<std::string>& fresh) const {
+  if (fresh.empty() || names_ + fresh.size() <= shared_.opts.names_max) {
+    return std::nullopt;
+  }
+  return refusal{ec::bad_request,
+                 "queue: there are as many queue and kind names as store.names_max allows ("
+                   + std::to_string(shared_.opts.names_max) + ")"};
+}
+
 name_id batch::intern(name_kind kind, const std::string& text) {
   if (const auto known = read_.find_name(kind, text)) {
     return *known;
   }
   const auto id = static_cast<name_id>(next_name_.value++);
-  txn_.put(tables_.name, std::string(1, static_cast<char>(kind)) + text, encode_number(id));
+  txn_.put(tables_.name, name_key(kind, text), encode_number(id));
   txn_.put(tables_.name_text, row_key(row_id{id}), encode_name(text));
+  names_ += kind == name_kind::owner ? 0 : 1;
   return id;
 }
 

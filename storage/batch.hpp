@@ -23,6 +23,8 @@ struct batch_environment {
   const table_handles& tables;
   const blob_store& blobs;
   declared_types& declared;
+  /// Queue and kind names that are stored.
+  std::uint64_t& names;
 };
 
 class batch {
@@ -37,6 +39,11 @@ public:
   void finish();
 
   [[nodiscard]] batch_result take(std::vector<answer> answers);
+
+  /// Queue and kind names that are stored once this is committed.
+  [[nodiscard]] std::uint64_t names() const {
+    return names_;
+  }
 
   /// Files that no record points to any more: to be deleted after the commit.
   [[nodiscard]] const std::set<std::string>& dropped_blobs() const {
@@ -255,6 +262,8 @@ private:
   void drop(const stored_text& x);
   [[nodiscard]] std::vector<std::string> keys_of(MDB_dbi table, std::string_view prefix) const;
 
+  /// Refuses more queue and kind names than `names_max`: with these, as in the key of `name`.
+  [[nodiscard]] std::optional<refusal> may_name(const std::set<std::string>& fresh) const;
   name_id intern(name_kind kind, const std::string& text);
   void count(const counter_key& key, std::int64_t delta);
 
@@ -279,6 +288,7 @@ private:
   meta_number next_wake_;
   meta_number open_wakes_;
   meta_number fence_floor_;
+  std::uint64_t names_;
   timestamp_ms stored_time_;
   std::optional<bool> nearly_full_;
   std::map<counter_key, std::int64_t> counters_;

@@ -183,10 +183,10 @@ answer batch::run(const queue_request& x) {
   if (*limits == before) {
     return queue_settings{known.has_value(), before};
   }
-  if (!known && next_name_.value > shared_.opts.names_max) {
-    return refusal{ec::bad_request, "queue: there are as many queue and kind names as "
-                                    "store.names_max allows ("
-                                      + std::to_string(shared_.opts.names_max) + ")"};
+  if (!known) {
+    if (auto no = may_name({name_key(name_kind::queue, x.queue)})) {
+      return *no;
+    }
   }
   const auto id = intern(name_kind::queue, x.queue);
   auto& queue = queue_of(id);

@@ -56,13 +56,6 @@ batch::may_register(const registration& x, const std::map<std::string_view, std:
     return refusal{ec::store_full, "the disk or the store is nearly full: no new processes until "
                                    "there is room (store.size_max, store.free_min)"};
   }
-  const auto known = read_.find_name(name_kind::queue, x.queue).has_value()
-                     && read_.find_name(name_kind::kind, x.kind).has_value();
-  if (!known && next_name_.value > shared_.opts.names_max) {
-    return refusal{ec::bad_request, "queue: there are as many queue and kind names as "
-                                    "store.names_max allows ("
-                                      + std::to_string(shared_.opts.names_max) + ")"};
-  }
   return std::nullopt;
 }
 
@@ -136,6 +129,7 @@ std::optional<refusal> batch::may_register(const std::vector<registration>& item
     return no;
   };
   std::map<std::string_view, std::size_t> first_by_id;
+  std::set<std::string> names;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (auto no = may_register(items[i], first_by_id)) {
       return refuse(i, std::move(*no));
@@ -146,6 +140,15 @@ std::optional<refusal> batch::may_register(const std::vector<registration>& item
                                                      + "' stands in this message with another "
                                                        "registration (item "
                                                      + std::to_string(first->second + 1) + ")"});
+    }
+    for (const auto& [kind, text] : {std::pair{name_kind::queue, &items[i].queue},
+                                     std::pair{name_kind::kind, &items[i].kind}}) {
+      if (!read_.find_name(kind, *text)) {
+        names.insert(name_key(kind, *text));
+      }
+    }
+    if (auto no = may_name(names)) {
+      return refuse(i, std::move(*no));
     }
   }
   return std::nullopt;

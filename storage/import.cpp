@@ -96,7 +96,7 @@ private:
   }
 
   name_id intern(name_kind kind, const std::string& text) {
-    const auto key = std::string(1, static_cast<char>(kind)) + text;
+    const auto key = name_key(kind, text);
     if (const auto known = txn_.get(tables_.name, key)) {
       return static_cast<name_id>(decode_number(*known, "name"));
     }
@@ -314,6 +314,7 @@ void store::import_lines(std::istream& in) {
     throw error{error_kind::unusable, "line " + std::to_string(number) + ": " + x.what()};
   }
   txn.commit();
+  impl_->names = impl_->count_names();
 }
 
 } // namespace belay::storage

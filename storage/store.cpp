@@ -28,6 +28,7 @@ store::impl::apply(std::span<const operation> operations, const batch_context& c
   const auto written = txn.dirty();
   if (written) {
     txn.commit();
+    shared.names = work.names();
     for (const auto& name : work.dropped_blobs()) {
       blobs.remove(name);
     }

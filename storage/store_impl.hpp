@@ -15,7 +15,14 @@ struct store::impl {
       env{opts},
       blobs{opts.directory, opts.inline_bytes_max},
       tables{opts.read_only ? open_tables_to_read(env) : open_tables(env, blobs)},
-      shared{opts, env, tables, blobs, declared} {}
+      names{opts.read_only ? 0 : count_names()},
+      shared{opts, env, tables, blobs, declared, names} {}
+
+  /// Queue and kind names that are stored.
+  [[nodiscard]] std::uint64_t count_names() const {
+    const transaction txn{env, transaction::mode::read};
+    return table_reader{txn, tables, blobs}.count_names();
+  }
 
   [[nodiscard]] batch_result
   apply(std::span<const operation> operations, const batch_context& context) const;
@@ -25,6 +32,7 @@ struct store::impl {
   blob_store blobs;
   table_handles tables;
   declared_types declared;
+  std::uint64_t names;
   batch_environment shared;
 };
 

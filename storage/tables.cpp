@@ -207,9 +207,26 @@ event table_reader::stored_event(row_id row, event_seq seq) const {
   return {seq, x.at, std::move(x.type), text(x.payload), std::move(x.key)};
 }
 
+std::string name_key(name_kind kind, std::string_view text) {
+  return std::string(1, static_cast<char>(kind)).append(text);
+}
+
 std::optional<name_id> table_reader::find_name(name_kind kind, std::string_view text) const {
-  const auto found = txn_.get(tables_.name, std::string(1, static_cast<char>(kind)).append(text));
+  const auto found = txn_.get(tables_.name, name_key(kind, text));
   return found ? std::optional{static_cast<name_id>(decode_number(*found, "name"))} : std::nullopt;
+}
+
+std::uint64_t table_reader::count_names() const {
+  std::uint64_t count = 0;
+  for (const auto kind : {name_kind::queue, name_kind::kind}) {
+    const auto prefix = name_key(kind, {});
+    cursor all{txn_, tables_.name};
+    for (auto found = all.seek(prefix); found && all.key().starts_with(prefix);
+         found = all.next()) {
+      ++count;
+    }
+  }
+  return count;
 }
 
 std::string table_reader::name(name_id id) const {

@@ -56,6 +56,9 @@ struct table_handles {
 /// What kind of thing an interned name names.
 enum class name_kind : char { queue = 'q', kind = 'k', owner = 'o' };
 
+/// Returns the key of a name in the table `name`.
+[[nodiscard]] std::string name_key(name_kind kind, std::string_view text);
+
 /// Keys of `meta`.
 namespace meta_keys {
 inline constexpr std::string_view format = "format";
@@ -121,6 +124,8 @@ public:
   }
   [[nodiscard]] std::optional<name_id> find_name(name_kind kind, std::string_view text) const;
   [[nodiscard]] std::string name(name_id id) const;
+  /// How many queue and kind names there are; looks at each of them.
+  [[nodiscard]] std::uint64_t count_names() const;
   [[nodiscard]] std::uint64_t meta(std::string_view key) const;
 
 private:

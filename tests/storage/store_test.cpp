@@ -74,6 +74,44 @@ TEST_CASE_METHOD(store_fixture, "claim: only the queues that were asked for", "[
   CHECK(from("slow") == 1);
 }
 
+TEST_CASE_METHOD(store_fixture,
+                 "names: the bound counts queues and kinds, whatever workers are called",
+                 "[storage]") {
+  options.names_max = 4;
+  open();
+  enroll(make_registration("a")); // The queue "default" and the kind "fake".
+  for (int i = 0; i < 20; ++i) {
+    apply<owner>(enlist_request{"host-" + std::to_string(i)});
+  }
+  const auto in_queue = [](const std::string& id, const std::string& queue) {
+    auto x = make_registration(id);
+    x.queue = queue;
+    return x;
+  };
+  enroll(in_queue("b", "q1"));
+  // One name is left: two that are new do not fit, in one message or in one registration.
+  CHECK(
+    refused(register_request{{in_queue("c", "q2"), in_queue("d", "q3")}}).text.find("item 2: queue")
+    == 0);
+  auto other = make_registration("e", "another");
+  other.queue = "q2";
+  CHECK(code_of(register_request{{other}}) == ec::bad_request);
+  queue_request pause;
+  pause.queue = "q2";
+  pause.paused = 1;
+  apply<queue_settings>(pause);
+  pause.queue = "q3";
+  CHECK(code_of(pause) == ec::bad_request);
+  for (int opened = 0; opened < 2; ++opened) {
+    CHECK(refused(register_request{{in_queue("f", "q3")}}).text.find("store.names_max allows (4)")
+          != std::string::npos);
+    enroll(in_queue("g", "q2"));
+    apply<owner>(enlist_request{"host-new-" + std::to_string(opened)});
+    open();
+  }
+  check_store();
+}
+
 TEST_CASE_METHOD(store_fixture, "lease: counts as expired exactly at its expiry",
                  "[storage][lease][s5-149]") {
   enroll(make_registration("a"));
