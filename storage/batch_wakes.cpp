@@ -31,9 +31,7 @@ void batch::save_wake(wake_id id, const wake_record& x, wake_state before) {
     ++open_wakes_.value;
   }
   // Only what is on its way can grow too old.
-  const auto moving
-    = [](wake_state state) { return state == wake_state::pending || state == wake_state::taken; };
-  if (shared_.opts.wake_age_max > 0 && moving(before) && !moving(x.state)) {
+  if (shared_.opts.wake_age_max > 0 && is_moving(before) && !is_moving(x.state)) {
     txn_.erase(tables_.timer, timer_key(x.created_at + shared_.opts.wake_age_max, x.row, number));
   }
 }

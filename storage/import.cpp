@@ -14,8 +14,8 @@ using namespace lines;
 
 class importer {
 public:
-  importer(transaction& txn, const table_handles& tables, const blob_store& blobs)
-    : txn_{txn}, tables_{tables}, blobs_{blobs} {}
+  importer(transaction& txn, const batch_environment& into)
+    : txn_{txn}, tables_{into.tables}, blobs_{into.blobs}, wake_age_max_{into.opts.wake_age_max} {}
 
   void line(const json& x) {
     if (!x.is_object() || x.size() != 1) {
@@ -93,6 +93,7 @@ private:
     for (const auto key : meta_names) {
       txn_.put(tables_.meta, key, encode_number(x.at(std::string{key}).get<std::uint64_t>()));
     }
+    time_ = x.at(std::string{meta_keys::time}).get<timestamp_ms>();
   }
 
   name_id intern(name_kind kind, const std::string& text) {
@@ -262,6 +263,11 @@ private:
       txn_.put(tables_.wake_open, wake_open_key(one.session, wake_id{id}), {});
       ++open_wakes_;
     }
+    // One that is older and still on its way was sent anew by hand: it does not age again.
+    const auto gives_up_at = one.created_at + wake_age_max_;
+    if (wake_age_max_ > 0 && is_moving(one.state) && gives_up_at > time_) {
+      txn_.put(tables_.timer, timer_key(gives_up_at, one.row, id), {});
+    }
   }
 
   void read_tombstone(const json& x) {
@@ -276,6 +282,9 @@ private:
   transaction& txn_;
   const table_handles& tables_;
   const blob_store& blobs_;
+  duration_ms wake_age_max_;
+  /// When the store was last written before it was exported.
+  timestamp_ms time_ = 0;
   bool begun_ = false;
   bool ended_ = false;
   std::uint64_t lines_ = 0;
@@ -296,7 +305,7 @@ void store::import_lines(std::istream& in) {
       || cursor{txn, impl_->tables.owner}.first()) {
     throw error{error_kind::unusable, "the store is not empty: import into a new data directory"};
   }
-  importer work{txn, impl_->tables, impl_->blobs};
+  importer work{txn, impl_->shared};
   std::uint64_t number = 0;
   try {
     for (std::string text; std::getline(in, text);) {

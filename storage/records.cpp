@@ -385,6 +385,10 @@ bool is_open(wake_state state) {
          || state == wake_state::undeliverable;
 }
 
+bool is_moving(wake_state state) {
+  return state == wake_state::pending || state == wake_state::taken;
+}
+
 std::string encode(const change_record& x) {
   return byte_writer{}
     .u8(record_version)

@@ -225,6 +225,9 @@ struct wake_record {
 /// Whether a wake may still reach its session, or holds back later ones.
 [[nodiscard]] bool is_open(wake_state state);
 
+/// Whether a wake is on its way, and so can grow too old: pending or taken.
+[[nodiscard]] bool is_moving(wake_state state);
+
 /// An entry of the change feed: a row or, of a pruned one, its id.
 struct change_record {
   row_id row{};

@@ -161,6 +161,49 @@ TEST_CASE_METHOD(copies_fixture, "import: waits go on as they would have", "[sto
   check_store();
 }
 
+TEST_CASE_METHOD(copies_fixture, "import: a wake on its way grows too old as it would have",
+                 "[storage][copies]") {
+  options.wake_age_max = 60'000;
+  open();
+  auto x = make_declaring("a", {"step"});
+  x.event_types.front().wake = "{}";
+  x.wake_session = "s";
+  enroll(x);
+  const auto send = [this] { apply<event>(append_request{"a", "step", "{}", "", false, {}}); };
+  send();
+  now += 60'000;
+  apply<done>(expire_request{});
+  apply<done>(settle_wake_request{wake_id{1}, 0, wake_verdict::redrive, ""});
+  send();
+  const auto taken = apply<wake_list>(take_wakes_request{"s", 1, 1'000}).wakes;
+  REQUIRE(taken.size() == 1);
+  const auto text = exported();
+  const auto timer_at = store->upcoming(now).timer_at;
+  CHECK(timer_at == now + 60'000);
+  directory_name = "other";
+  open();
+  std::istringstream in{text};
+  store->import_lines(in);
+  CHECK(store->upcoming(now).timer_at == timer_at);
+  const auto states = [this] {
+    wakes_query query;
+    query.limit = 9;
+    std::vector<wake_state> result;
+    for (const auto& one : store->wakes(query).wakes) {
+      result.push_back(one.state);
+    }
+    return result;
+  };
+  using list = std::vector<wake_state>;
+  CHECK(states() == list{wake_state::taken, wake_state::pending});
+  now += 60'000;
+  apply<done>(expire_request{});
+  // What was sent anew by hand has its age behind it.
+  CHECK(states() == list{wake_state::taken, wake_state::undeliverable});
+  CHECK(store->upcoming(now).timer_at == 0);
+  check_store();
+}
+
 TEST_CASE_METHOD(copies_fixture, "import: what raised limits let in is read back, and run again",
                  "[storage][copies]") {
   options.registration.labels_max = 1'024;
