@@ -5,6 +5,7 @@
 #include "messages/registration_stored.hpp"
 #include "messages/schema.hpp"
 #include "messages/selector.hpp"
+#include "messages/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,8 +35,6 @@ constexpr std::uint32_t attempts_bound = 1'000'000;
 constexpr duration_ms backoff_first_max = 24LL * 3'600 * 1'000;
 constexpr duration_ms backoff_longest_max = 7LL * 24 * 3'600 * 1'000;
 constexpr std::uint32_t factor_permille_max = 100'000;
-/// 9999-12-31T23:59:59.999Z.
-constexpr timestamp_ms due_at_max = 253'402'300'799'999;
 
 refusal out_of_range(const std::string& field, std::int64_t value, std::int64_t low,
                      std::int64_t high, const std::string& what) {
@@ -392,8 +391,8 @@ check_all(const registration& x, const registration_limits& limits, bool stored)
   if (x.priority < -priority_max || x.priority > priority_max) {
     return out_of_range("priority", x.priority, -priority_max, priority_max, "a whole number");
   }
-  if (x.due_at < 0 || x.due_at > due_at_max) {
-    return out_of_range("due", x.due_at, 0, due_at_max, "milliseconds since 1970");
+  if (x.due_at < 0 || x.due_at > timestamp_max) {
+    return out_of_range("due", x.due_at, 0, timestamp_max, "milliseconds since 1970");
   }
   if (x.timeout_ms < 0 || x.timeout_ms > limits.timeout_ms_max) {
     return out_of_range("timeout_ms", x.timeout_ms, 0, limits.timeout_ms_max,

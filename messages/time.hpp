@@ -11,6 +11,9 @@ namespace belay {
 /// Returns RFC 3339 in UTC, as in 2026-12-01T03:00:00Z; milliseconds only when there are any.
 [[nodiscard]] std::string format_time(timestamp_ms at);
 
+/// The last point in time that can be written here: 9999-12-31T23:59:59.999Z.
+inline constexpr timestamp_ms timestamp_max = 253'402'300'799'999;
+
 /// Reads RFC 3339 with `Z` or an offset, years 1970 to 9999; fractions end at milliseconds.
 [[nodiscard]] std::optional<timestamp_ms> parse_time(std::string_view text);
 

@@ -59,6 +59,11 @@ answer batch::apply(const operation& op) {
 }
 
 void batch::finish() {
+  for (const auto& [row, remaining] : countdowns_) {
+    auto wait = *read_.waiting(row);
+    wait.remaining = remaining;
+    txn_.put(tables_.wait, row_key(row), encode(wait));
+  }
   for (const auto& [key, delta] : counters_) {
     if (delta == 0) {
       continue;

@@ -301,6 +301,9 @@ private:
   /// Rows whose wakes have moved: told to watchers, no change of the process.
   std::set<row_id> touched_;
   bool ready_changed_ = false;
+  /// Waits for several children of which some have ended in this batch: how many must still end. A
+  /// wait holds all its conditions, too much to write it for each of them.
+  std::map<row_id, std::uint64_t> countdowns_;
   std::deque<row_id> ended_;
   /// Rows whose code takes part in their cancel: what they started is cancelled after them.
   std::deque<row_id> told_;

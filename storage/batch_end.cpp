@@ -97,18 +97,21 @@ void batch::settle_end(row_id row) {
   const auto head = read_.head(row);
   for (const auto& key : keys_of(tables_.waiter, row_key(row))) {
     const auto waiter = row_of(std::string_view{key}.substr(sizeof(std::uint64_t)));
-    auto wait = read_.waiting(waiter);
-    if (!wait || !wait->woken.empty()) {
-      continue;
+    auto left = countdowns_.find(waiter);
+    if (left == countdowns_.end()) {
+      const auto wait = read_.waiting(waiter);
+      if (!wait || !wait->woken.empty()) {
+        continue;
+      }
+      left = countdowns_.emplace(waiter, wait->remaining).first;
     }
-    if (wait->remaining > 1) {
-      --wait->remaining;
+    if (left->second > 1) {
+      --left->second;
       txn_.erase(tables_.waiter, key);
-      txn_.put(tables_.wait, row_key(waiter), encode(*wait));
       continue;
     }
     auto state = load(waiter);
-    resume(state, *wait,
+    resume(state, *read_.waiting(waiter),
            {{"by", "child"}, {"child", read_.body(row).id}, {"outcome", to_string(head.ended)}});
     save(state);
   }

@@ -87,6 +87,11 @@ registered batch::insert(const registration& x) {
     head.parent = *read_.row(x.parent);
     head.close = x.close;
     auto parent = load(head.parent);
+    if (auto wait = read_.waiting(head.parent);
+        wait && wait->kind == wait_kind::closing && x.close == close_policy::await) {
+      ++wait->remaining; // Its outcome is known, but it ends after those it awaits.
+      txn_.put(tables_.wait, row_key(head.parent), encode(*wait));
+    }
     txn_.put(
       tables_.child,
       pair_key(static_cast<std::uint64_t>(head.parent), static_cast<std::uint64_t>(state.row)), {});

@@ -56,6 +56,7 @@ bool batch::holds(const row_state& x, const awaited& one) const {
 }
 
 void batch::forget_wait(const row_state& x) {
+  countdowns_.erase(x.row);
   const auto wait = read_.waiting(x.row);
   if (!wait) {
     return;

@@ -9,6 +9,7 @@
 #include "actors/worker/requests.hpp"
 #include "messages/page_size.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
@@ -248,7 +249,10 @@ void sweeper_state::alarm(std::uint64_t number, bool keeper, std::uint32_t tag, 
   if (number != own_slot && slots_.count(number) == 0) {
     return; // That actor has ended meanwhile.
   }
-  const auto at = self_->clock().now() + std::chrono::milliseconds{std::max<duration_ms>(delay, 0)};
+  // The clock counts nanoseconds and ends after 292 years.
+  constexpr duration_ms delay_max = 100LL * 365 * 24 * 3'600 * 1'000;
+  const auto at = self_->clock().now()
+                  + std::chrono::milliseconds{std::clamp<duration_ms>(delay, 0, delay_max)};
   alarms_.set(at, {number, keeper, tag});
   arm();
 }

@@ -2,11 +2,14 @@
 
 #include "actors/component.hpp"
 #include "actors/log.hpp"
+#include "actors/worker/journal_parts.hpp"
 #include "actors/worker/requests.hpp"
 #include "actors/workflow/definition.hpp"
+#include "messages/page_size.hpp"
 #include "messages/wire_error.hpp"
 
 #include <caf/send.hpp>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace belay::actors {
@@ -189,33 +192,46 @@ void workflow_driver::commit() {
       child.traceparent = setup_.trace.traceparent();
     }
   }
-  pending_ = {setup_.row.held,         std::move(batch.entries),     std::move(batch.children),
-              std::move(batch.events), std::move(batch.attachments), std::move(batch.status)};
+  journal_request all{
+    setup_.row.held,         std::move(batch.entries),     std::move(batch.children),
+    std::move(batch.events), std::move(batch.attachments), std::move(batch.status)};
   if (setup_.policy.effects == durability::in_memory) {
-    forget_entries();
-  } else {
-    send_pending();
+    forget_entries(all);
+    if (all.children.empty() && all.attachments.empty() && all.status.empty()) {
+      committed();
+      return;
+    }
   }
+  // In this program one message holds whatever it must.
+  constexpr auto no_bound = std::numeric_limits<std::size_t>::max();
+  pending_ = parts_of(std::move(all), setup_.links.uplink ? page_bytes_max : no_bound);
+  send_pending();
 }
 
-void workflow_driver::forget_entries() {
-  for (auto& one : pending_.events) {
+void workflow_driver::forget_entries(journal_request& all) const {
+  for (auto& one : all.events) {
     caf::anon_send(process_actor{setup_.self}, atom::append_v, std::move(one.type),
                    std::move(one.payload));
   }
-  pending_.entries.clear();
-  pending_.events.clear();
-  if (pending_.children.empty() && pending_.attachments.empty() && pending_.status.empty()) {
-    committed();
-  } else {
-    send_pending();
-  }
+  all.entries.clear();
+  all.events.clear();
 }
 
 void workflow_driver::send_pending() {
-  setup_.self->request(setup_.links.registry, registry_deadline, atom::journal_v, pending_)
-    .then([this](const journal_receipt&) { committed(); },
-          [this](const caf::error& x) { commit_refused(to_refusal(x)); });
+  setup_.self->request(setup_.links.registry, registry_deadline, atom::journal_v, pending_.front())
+    .then(
+      [this](const journal_receipt&) {
+        if (phase_ != phase::committing) {
+          return;
+        }
+        pending_.pop_front();
+        if (pending_.empty()) {
+          committed();
+        } else {
+          send_pending();
+        }
+      },
+      [this](const caf::error& x) { commit_refused(to_refusal(x)); });
 }
 
 void workflow_driver::committed() {
@@ -223,7 +239,6 @@ void workflow_driver::committed() {
     return;
   }
   ++commits_;
-  pending_ = {};
   engine_->committed();
   if (park_after_commit_) {
     park_after_commit_ = false;

@@ -9,6 +9,7 @@
 #include "messages/protocol.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -98,7 +99,8 @@ private:
   void go_on();
   void commit();
   void send_pending();
-  void forget_entries();
+  /// Takes out what is kept in memory alone.
+  void forget_entries(journal_request& all) const;
   void committed();
   void commit_refused(const refusal& why);
   void finish(outcome result);
@@ -146,8 +148,8 @@ private:
   std::shared_ptr<workflows::engine> engine_;
   running::work_pool::ticket_ptr ticket_;
   phase phase_ = phase::loading;
-  /// The request on its way, kept to be sent again.
-  journal_request pending_;
+  /// What is to be written; the first is on its way, kept to be sent again.
+  std::deque<journal_request> pending_;
   /// What came while the engine was lent away or a commit was on its way: results, signals, retry
   /// states, calls whose pause is over.
   std::vector<std::pair<std::uint64_t, std::string>> arrived_;

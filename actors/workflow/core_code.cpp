@@ -1,6 +1,8 @@
 // The part of the engine that the workflow's code calls.
 #include "actors/workflow/core.hpp"
+#include "messages/time.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace belay::workflows {
@@ -75,7 +77,10 @@ core::entered core::enter(const operation_ptr& x) {
 
 void core::enter_fresh(const operation_ptr& x) {
   if (x->wait_ms || x->until) {
-    const auto deadline = x->until ? *x->until : setup_.now() + *x->wait_ms;
+    // As far as times go here: the longest wait there is has a deadline, too.
+    const auto now = setup_.now();
+    const auto deadline = std::min(
+      x->until ? *x->until : now + std::min(*x->wait_ms, timestamp_max - now), timestamp_max);
     x->entry.result = json{{"deadline", deadline}}.dump();
     ledger_.mark(x, true);
   } else {

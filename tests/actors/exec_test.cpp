@@ -133,7 +133,7 @@ TEST_CASE_METHOD(exec_fixture, "exec: streams output as events when asked", "[ac
 TEST_CASE_METHOD(exec_fixture, "exec: cancel asks, kill ends the whole group", "[actors][exec]") {
   SECTION("a program that listens") {
     listener said;
-    const auto handle = exec.start({"id", 1}, {{"argv", {"sleep", "60"}}}, said.callbacks());
+    const auto handle = exec.start({"id", 1}, {{"argv", {"sleep", "600"}}}, said.callbacks());
     handle->cancel();
     const auto x = said.ended.get();
     CHECK(x.kind == outcome_kind::cancelled);

@@ -158,6 +158,15 @@ TEST_CASE_METHOD(cluster_fixture, "cluster: within the link's grace a worker kee
     enroll("c");
     CHECK(holder.running().size() + other.running().size() == 2);
   }
+  SECTION("mended and cut again: it begins anew") {
+    advance(4s);
+    mend(holder);
+    cut(holder);
+    advance(4'900ms);
+    CHECK(view("a").interruptions == 0);
+    advance(200ms);
+    CHECK(view("a").interruptions == 1);
+  }
   SECTION("not mended") {
     advance(5'001ms);
     CHECK(view("a").interruptions == 1);

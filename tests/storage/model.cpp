@@ -112,6 +112,9 @@ answer model::run(const register_request& x) {
       if (parents_.insert(parent.row).second) {
         touch(parent); // Only the first child changes its parent.
       }
+      if (is_closing(parent) && item.close == close_policy::await) {
+        ++parent.wait->remaining;
+      }
     }
     queues.try_emplace(item.queue);
     const auto row = fresh.row;

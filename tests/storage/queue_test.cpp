@@ -391,7 +391,7 @@ TEST_CASE_METHOD(queue_fixture, "queues: a trace is no part of what is asked for
   CHECK(store->get("a")->traceparent == x.traceparent);
   CHECK(claim(1).front().traceparent == x.traceparent);
   for (const auto* bad : {"", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-                          "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                          "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                           "00-00000000000000000000000000000000-b7ad6b7169203331-01",
                           "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
                           "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

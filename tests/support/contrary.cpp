@@ -53,6 +53,17 @@ task<json> many(workflow& wf, json args) {
   co_return made.size();
 }
 
+/// Leaves more behind at once than one message to another node may have.
+task<json> hoards(workflow& wf, json args) {
+  const auto bytes = args.at("bytes").get<std::size_t>();
+  json refs;
+  for (char c = 'a'; c < 'e'; ++c) {
+    refs.push_back(wf.attach(std::string(bytes, c), std::string{c}));
+  }
+  co_await wf.sleep(std::chrono::milliseconds{1});
+  co_return refs;
+}
+
 /// A step, a call and a child, in turn.
 task<json> family(workflow& wf, json args) {
   const auto look = [] { return 1; };
@@ -88,6 +99,7 @@ int main(int argc, char** argv) {
     .workflow("looks_up", looks_up)
     .workflow("knot", knot)
     .workflow("many", many)
+    .workflow("hoards", hoards)
     .workflow("family", family)
     .workflow("several", waits, {.version = 1})
     .workflow("several", waits, {.version = 2});

@@ -251,7 +251,7 @@ TEST_CASE("bad input: with a full store new processes are refused and others sti
   const tests::scratch_directory scratch;
   tests::node_process node{scratch.path() / "data",
                            {"store.size_max=8MiB", "tools.exec.allow=[\"sleep\"]"}};
-  REQUIRE(node.ask({"start", "--id", "runs", "exec", "--", "sleep", "60"}).code == 0);
+  REQUIRE(node.ask({"start", "--id", "runs", "exec", "--", "sleep", "600"}).code == 0);
   std::string bulk;
   for (int i = 0; i < 100; ++i) {
     bulk += line(R"("due": "2099-01-01T00:00:00Z", "labels": {"fill": ")" + std::string(250, 'x')

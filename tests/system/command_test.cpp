@@ -28,7 +28,7 @@ TEST_CASE_METHOD(node_fixture, "start and wait: the exit code tells the outcome"
   CHECK(node.ask({"wait", "good"}).code == 0);
   CHECK(node.ask({"start", "--id", "bad", "exec", "--", "sh", "-c", "exit 3"}).code == 0);
   CHECK(node.ask({"wait", "bad"}).code == 1);
-  CHECK(node.ask({"start", "--id", "long", "exec", "--", "sleep", "60"}).code == 0);
+  CHECK(node.ask({"start", "--id", "long", "exec", "--", "sleep", "600"}).code == 0);
   CHECK(node.ask({"wait", "--timeout", "50ms", "long"}).code == 5);
   CHECK(node.ask({"cancel", "long", "--reason", "enough"}).code == 0);
   CHECK(node.ask({"wait", "long"}).code == 3);
@@ -38,6 +38,14 @@ TEST_CASE_METHOD(node_fixture, "start and wait: the exit code tells the outcome"
 TEST_CASE("node: port 0 of --listen is any that is free", "[system][cli]") {
   tests::scratch_directory scratch;
   tests::node_process node{scratch.path() / "data", {}, BELAY_PROGRAM, {"--listen", "127.0.0.1:0"}};
+  CHECK(node.ask({"nodes"}).code == 0);
+  CHECK(node.end(SIGTERM) == 0);
+}
+
+TEST_CASE_METHOD(node_fixture, "node: a signal that means nothing to it changes nothing",
+                 "[system][cli]") {
+  REQUIRE(node.ask({"nodes"}).code == 0);
+  kill(node.os_pid(), SIGUSR1);
   CHECK(node.ask({"nodes"}).code == 0);
   CHECK(node.end(SIGTERM) == 0);
 }
@@ -130,8 +138,9 @@ TEST_CASE_METHOD(node_fixture, "retries: a failing program is run again", "[syst
 }
 
 TEST_CASE_METHOD(node_fixture, "timeout: an attempt that takes too long fails", "[system][cli]") {
-  REQUIRE(node.ask({"start", "--id", "slow", "--timeout", "50ms", "exec", "--", "sleep", "60"}).code
-          == 0);
+  REQUIRE(
+    node.ask({"start", "--id", "slow", "--timeout", "50ms", "exec", "--", "sleep", "600"}).code
+    == 0);
   const auto waited = node.ask({"wait", "slow"});
   CHECK(waited.code == 1);
   CHECK(waited.out.find("timed_out") != std::string::npos);
@@ -213,7 +222,7 @@ TEST_CASE("run: one program, its output and its outcome", "[system][cli]") {
   CHECK(good.out == "out\n");
   CHECK(good.err == "err\n");
   CHECK(run_belay({"run", "--", "false"}).code == 1);
-  CHECK(run_belay({"run", "--timeout", "50ms", "--", "sleep", "60"}).code == 1);
+  CHECK(run_belay({"run", "--timeout", "50ms", "--", "sleep", "600"}).code == 1);
   const auto missing = run_belay({"run", "--", "no-such-program"});
   CHECK(missing.code == 1);
   CHECK(missing.err.find("there is no program 'no-such-program'") != std::string::npos);

@@ -63,7 +63,7 @@ struct look_fixture {
 
 TEST_CASE_METHOD(look_fixture, "look: the tree has every actor, and each its state",
                  "[system][cli][look]") {
-  start("a", {}, {"sleep", "60"});
+  start("a", {}, {"sleep", "600"});
   until_runs("a");
   const auto all = tree();
   for (const auto* name : {"node", "registry", "timekeeper", "watcher", "reader-1", "reader-2",
@@ -135,7 +135,7 @@ TEST_CASE_METHOD(look_fixture, "look: every state that is not an end is explaine
                  "[system][cli][explain]") {
   start("later", {"--due", "2099-01-01T00:00:00Z"}, {"true"});
   CHECK(explained("later").at("why") == "delayed");
-  start("a", {}, {"sleep", "60"});
+  start("a", {}, {"sleep", "600"});
   until_runs("a");
   CHECK(explained("a").at("why") == "running");
   start("b", {}, {"true"});

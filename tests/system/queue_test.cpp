@@ -59,7 +59,7 @@ TEST_CASE_METHOD(queue_fixture, "queues: paused, resumed and bounded from the sh
   CHECK(paused.code == 0);
   CHECK(has(paused.out, "mail  paused"));
   CHECK(has(paused.err, "nothing was ever registered in queue 'mail'"));
-  start("a", {"--concurrency-key", "joe"}, {"sleep", "60"});
+  start("a", {"--concurrency-key", "joe"}, {"sleep", "600"});
   CHECK(why("a") == "queue_paused");
   CHECK(queue().at("ready") == 1);
   CHECK(queue().at("limits").at("paused") == true);
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(queue_fixture, "queues: paused, resumed and bounded from the sh
   CHECK(why("b") == "key_full");
   CHECK(has(node.ask({"explain", "b"}).out, "with the concurrency key 'joe' as may: 1."));
   CHECK(queue().at("blocked") == 1);
-  start("c", {}, {"sleep", "60"});
+  start("c", {}, {"sleep", "600"});
   until("c", "running");
   start("d", {}, {"true"});
   CHECK(why("d") == "queue_full");

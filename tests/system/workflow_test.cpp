@@ -111,6 +111,21 @@ TEST_CASE_METHOD(contrary_fixture, "workflows: too large, too many, in a circle,
   stop_and_check(node);
 }
 
+TEST_CASE_METHOD(contrary_fixture,
+                 "workflows: on another node they may leave as much behind as on this one",
+                 "[system][workflow][cluster]") {
+  const auto at = json::parse(node.ask({"nodes", "-o", "json"}).out).at("place");
+  REQUIRE(node.ask({"drain", "local"}).code == 0);
+  tests::worker_process worker{at.get<std::string>(), "far", {"--slots", "1"}, BELAY_CONTRARY};
+  start("w", "hoards", {{"bytes", 2'000'000}});
+  CHECK(node.ask({"wait", "w"}).code == 0);
+  const auto shown = json::parse(node.ask({"get", "-o", "json", "w"}).out);
+  CHECK(shown.at("first_started").at("owner") == "far");
+  CHECK(shown.at("attachments").size() == 4);
+  CHECK(shown.at("journal_entries") == 5); // Four attached, one slept.
+  CHECK(worker.end(SIGTERM) == 0);
+}
+
 TEST_CASE_METHOD(contrary_fixture, "signals, journals and attachments from the shell",
                  "[system][workflow]") {
   const auto nobody = node.ask({"signal", "nobody", "go"});
