@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <stdexcept>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace belay::app {
@@ -16,7 +17,9 @@ namespace belay::app {
 namespace {
 
 constexpr std::size_t chunk_bytes = 1U << 16;
-constexpr int file_mode = 0600;
+/// What an archive holds is its owner's alone, whatever the umask and the archive say.
+constexpr mode_t file_mode = 0600;
+constexpr mode_t folder_mode = 0700;
 
 template <class Handle>
 [[noreturn]] void fail(const Handle& from, const std::filesystem::path& file) {
@@ -55,7 +58,30 @@ void add_file(const writer& out, const std::filesystem::path& directory,
   }
 }
 
+/// Makes a directory that only its owner may look into, and those above it that are missing.
+void make_private_folder(const std::filesystem::path& folder) {
+  if (folder.has_parent_path() && !std::filesystem::exists(folder.parent_path())) {
+    make_private_folder(folder.parent_path());
+  }
+  if (mkdir(folder.c_str(), folder_mode) == 0) {
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+  } else if (errno != EEXIST) {
+    fail_call("make", folder);
+  }
+}
+
 } // namespace
+
+void make_private_file(const std::filesystem::path& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode);
+  const auto made = fd >= 0 && fchmod(fd, file_mode) == 0;
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (!made) {
+    fail_call("make", file);
+  }
+}
 
 void sync_path(const std::filesystem::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -66,6 +92,7 @@ void sync_path(const std::filesystem::path& path) {
 }
 
 void write_archive(const std::filesystem::path& directory, const std::filesystem::path& file) {
+  make_private_file(file);
   {
     const writer out{archive_write_new(), archive_write_free};
     archive_write_set_format_pax_restricted(out.get());
@@ -90,7 +117,7 @@ void read_archive(const std::filesystem::path& file, const std::filesystem::path
   if (archive_read_open_filename(in.get(), file.c_str(), chunk_bytes) != ARCHIVE_OK) {
     fail(in, file);
   }
-  std::filesystem::create_directories(directory);
+  make_private_folder(directory);
   archive_entry* head = nullptr;
   for (;;) {
     const auto code = archive_read_next_header(in.get(), &head);
@@ -106,7 +133,8 @@ void read_archive(const std::filesystem::path& file, const std::filesystem::path
       throw std::runtime_error{file.string() + ": holds a name that leads out of the directory"};
     }
     const auto target = directory / inside;
-    std::filesystem::create_directories(target.parent_path());
+    make_private_folder(target.parent_path());
+    make_private_file(target);
     std::ofstream out{target, std::ios::binary};
     std::array<char, chunk_bytes> chunk{};
     la_ssize_t count = 0;

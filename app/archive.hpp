@@ -5,12 +5,16 @@
 
 namespace belay::app {
 
-/// Writes everything below a directory into a new tar file and waits until it is on disk. Throws
-/// `std::runtime_error`; what was written until then is left behind.
+/// Makes an empty file that only its owner may read and write. Throws `std::runtime_error`, also
+/// when there is one.
+void make_private_file(const std::filesystem::path& file);
+
+/// Writes everything below a directory into a new tar file, its owner's alone, and waits until it
+/// is on disk. Throws `std::runtime_error`; what was written until then is left behind.
 void write_archive(const std::filesystem::path& directory, const std::filesystem::path& file);
 
-/// Unpacks a tar file into an empty or new directory; refuses names that lead out of it. Throws
-/// `std::runtime_error`.
+/// Unpacks a tar file into an empty or new directory; refuses names that lead out of it. What it
+/// makes is its owner's alone. Throws `std::runtime_error`.
 void read_archive(const std::filesystem::path& file, const std::filesystem::path& directory);
 
 /// Waits until a file's or a directory's content is on disk. Throws `std::runtime_error`.

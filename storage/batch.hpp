@@ -45,7 +45,7 @@ public:
     return names_;
   }
 
-  /// Files that no record points to any more: to be deleted after the commit.
+  /// Files that no record points to any more once this is committed.
   [[nodiscard]] const std::set<std::string>& dropped_blobs() const {
     return dropped_blobs_;
   }

@@ -14,7 +14,8 @@ namespace belay::storage {
 
 namespace {
 
-constexpr mode_t folder_mode = 0700;
+/// Of a SHA-256.
+constexpr std::size_t hash_digits = 64;
 
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path) {
   const auto full = errno == ENOSPC || errno == EDQUOT;
@@ -126,6 +127,26 @@ std::string blob_store::get(const stored_text& x) const {
 void blob_store::remove(const std::string& name) const {
   std::error_code ignored;
   std::filesystem::remove(root_ / name.substr(0, 2) / name, ignored);
+}
+
+std::size_t blob_store::folder_of(const std::string& name) {
+  return std::stoul(name.substr(0, 2), nullptr, 16);
+}
+
+std::vector<std::string> blob_store::names_in(std::size_t folder) const {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const std::string prefix{digits.at(folder / digits.size()), digits.at(folder % digits.size())};
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator one{root_ / prefix, failed};
+       !failed && one != std::filesystem::directory_iterator{}; one.increment(failed)) {
+    auto name = one->path().filename().string();
+    if (name.size() == hash_digits && name.find_first_not_of(digits) == std::string::npos
+        && name.compare(0, prefix.size(), prefix) == 0) {
+      names.push_back(std::move(name));
+    }
+  }
+  return names;
 }
 
 } // namespace belay::storage

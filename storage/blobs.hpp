@@ -25,6 +25,12 @@ public:
   /// Deletes a file that no record points to. A failure leaves waste behind, nothing worse.
   void remove(const std::string& name) const;
 
+  /// How many folders there may be, and in which of them a name stands.
+  static constexpr std::size_t folders = 256;
+  [[nodiscard]] static std::size_t folder_of(const std::string& name);
+  /// The names of the files in a folder; those that are not ours are left out.
+  [[nodiscard]] std::vector<std::string> names_in(std::size_t folder) const;
+
 private:
   std::filesystem::path root_;
   std::size_t inline_bytes_max_;

@@ -2,9 +2,11 @@
 
 #include "storage/file_mode.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <mutex>
@@ -207,6 +209,7 @@ void environment::open(const options& opts) {
     if (!opts.read_only) {
       int dead = 0;
       check(mdb_reader_check(env_, &dead), "mdb_reader_check");
+      readers_checked_ = std::chrono::steady_clock::now();
       sync_directory(directory_);
       if (fresh) {
         sync_ancestors(directory_);
@@ -220,23 +223,62 @@ void environment::open(const options& opts) {
   }
 }
 
-void environment::sync_file(const std::filesystem::path& path) const {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || fsync(fd) != 0) {
-    throw error{error_kind::fault, "fsync " + path.string() + ": " + std::strerror(errno)};
+reader_table environment::readers() const {
+  // mdb_reader_list gives text: a heading, then a line "pid thread txnid" for each; "-" without a
+  // transaction.
+  reader_table result;
+  const auto note = [](const char* text, void* to) {
+    auto& table = *static_cast<reader_table*>(to);
+    unsigned long long pid = 0;
+    unsigned long long txn = 0;
+    std::array<char, 64> thread{};
+    if (std::sscanf(text, "%llu %63s %llu", &pid, thread.data(), &txn) == 3) {
+      ++table.readers;
+      table.oldest = std::min<std::uint64_t>(table.oldest, txn);
+    }
+    return 0;
+  };
+  if (mdb_reader_list(env_, note, &result) < 0) {
+    throw error{error_kind::fault, "mdb_reader_list"};
   }
-  close(fd);
-  sync_directory(path.parent_path());
+  return result;
 }
 
-void environment::copy_to(const std::string& name) const {
+void environment::forget_dead_readers(std::chrono::milliseconds every) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - readers_checked_ < every) {
+    return;
+  }
+  readers_checked_ = now;
+  int dead = 0;
+  // What is wrong with the environment shows in the transaction that follows.
+  static_cast<void>(mdb_reader_check(env_, &dead));
+}
+
+void environment::copy_to(const std::filesystem::path& file, bool compact) const {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode);
+  check(fd < 0 ? errno : MDB_SUCCESS, ("open " + file.string()).c_str());
+  // Not mdb_env_copy2, which makes a file that everybody may read.
+  auto code = fchmod(fd, file_mode) == 0 ? MDB_SUCCESS : errno;
+  if (code == MDB_SUCCESS) {
+    code = mdb_env_copyfd2(env_, fd, compact ? MDB_CP_COMPACT : 0);
+  }
+  if (code == MDB_SUCCESS && fsync(fd) != 0) {
+    code = errno;
+  }
+  close(fd);
+  check(code, "copy of the data file");
+  sync_directory(file.parent_path());
+}
+
+void environment::keep_copy(const std::string& name) const {
   const auto path = directory_ / name;
   const auto fresh = directory_ / (name + ".new");
   if (std::filesystem::exists(path)) {
     return;
   }
   std::filesystem::remove(fresh);
-  check(mdb_env_copy2(env_, fresh.c_str(), 0), "mdb_env_copy2");
+  copy_to(fresh, false);
   std::filesystem::rename(fresh, path);
   sync_directory(directory_);
 }

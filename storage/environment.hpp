@@ -8,6 +8,8 @@
 #include "storage/ballast.hpp"
 #include "storage/store.hpp"
 
+#include <chrono>
+#include <limits>
 #include <lmdb.h>
 #include <optional>
 #include <string_view>
@@ -17,6 +19,13 @@ namespace belay::storage {
 
 /// Throws the `error` that an LMDB code stands for; `what` names the failing call.
 void check(int code, const char* what);
+
+/// The table of read transactions, of every program that has the data file open.
+struct reader_table {
+  std::uint64_t readers = 0;
+  /// The transaction whose state the oldest of them sees; the largest number when there is none.
+  std::uint64_t oldest = std::numeric_limits<std::uint64_t>::max();
+};
 
 /// The locked data directory and its open data file.
 class environment {
@@ -30,11 +39,17 @@ public:
     return env_;
   }
 
-  /// Writes a consistent copy of the data file beside it, unless there is one already.
-  void copy_to(const std::string& name) const;
+  [[nodiscard]] reader_table readers() const;
 
-  /// Waits until a file and its directory's entry are on disk. Throws `error{fault}`.
-  void sync_file(const std::filesystem::path& path) const;
+  /// Takes the readers of programs that have died out of the table, unless that was done less than
+  /// `every` ago: the pages that such a one holds back are lost to the store until then.
+  void forget_dead_readers(std::chrono::milliseconds every);
+
+  /// Writes a consistent copy of the data file into a new file and waits until it is on disk.
+  void copy_to(const std::filesystem::path& file, bool compact) const;
+
+  /// Writes a consistent copy of the data file beside it, unless there is one already.
+  void keep_copy(const std::string& name) const;
 
   /// Pages inside the data file that are free, counted in a read transaction of its own.
   [[nodiscard]] std::uint64_t free_pages() const;
@@ -57,6 +72,7 @@ private:
   std::uint64_t free_min_bytes_;
   int lock_fd_ = -1;
   MDB_env* env_ = nullptr;
+  std::chrono::steady_clock::time_point readers_checked_;
   /// None in a store that is only read.
   std::unique_ptr<ballast> ballast_;
 };
@@ -81,6 +97,11 @@ public:
 
   [[nodiscard]] MDB_txn* handle() const {
     return txn_;
+  }
+
+  /// LMDB's number of it: what a reader sees, or what a write makes.
+  [[nodiscard]] std::uint64_t number() const {
+    return mdb_txn_id(txn_);
   }
 
   /// Whether anything was written.

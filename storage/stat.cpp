@@ -1,37 +1,10 @@
 // Sizes of a store, and copies of it.
 #include "storage/store_impl.hpp"
 
-#include <array>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <sys/statvfs.h>
 
 namespace belay::storage {
-
-namespace {
-
-/// How often a copy is begun anew when a file was pruned while it was made.
-constexpr int copy_tries = 5;
-
-/// Keeps the reader that lies furthest behind, and how many there are (mdb_reader_list gives text:
-/// a heading, then a line "pid thread txnid" for each; "-" without a transaction).
-int note_reader(const char* text, void* to) {
-  auto& stat = *static_cast<store_stat*>(to);
-  unsigned long long pid = 0;
-  unsigned long long txn = 0;
-  std::array<char, 64> thread{};
-  if (std::sscanf(text, "%llu %63s %llu", &pid, thread.data(), &txn) == 3) {
-    ++stat.readers;
-    if (stat.last_transaction > txn) {
-      stat.oldest_reader_behind
-        = std::max<std::uint64_t>(stat.oldest_reader_behind, stat.last_transaction - txn);
-    }
-  }
-  return 0;
-}
-
-} // namespace
 
 std::uint64_t store::used_bytes() const {
   MDB_envinfo info{};
@@ -54,7 +27,11 @@ store_stat store::stat() const {
   result.file_bytes = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * pages.ms_psize;
   result.size_max_bytes = impl_->opts.size_max_bytes;
   result.last_transaction = info.me_last_txnid;
-  mdb_reader_list(env, note_reader, &result);
+  const auto reading = impl_->env.readers();
+  result.readers = reading.readers;
+  if (reading.oldest < result.last_transaction) {
+    result.oldest_reader_behind = result.last_transaction - reading.oldest;
+  }
   for (const auto& [name, handle] : impl_->tables.all()) {
     MDB_stat table{};
     storage::check(mdb_stat(txn.handle(), handle, &table), "mdb_stat");
@@ -74,43 +51,31 @@ store_stat store::stat() const {
 void store::copy_to(const std::filesystem::path& directory, bool compact) const {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
-  if (failed || !std::filesystem::is_empty(directory, failed) || failed) {
+  if (!failed && std::filesystem::is_empty(directory, failed) && !failed) {
+    std::filesystem::permissions(directory, std::filesystem::perms::owner_all, failed);
+  } else {
+    failed = std::make_error_code(std::errc::file_exists);
+  }
+  if (failed) {
     throw error{error_kind::unusable,
                 directory.string() + ": not an empty directory that can be written"};
   }
-  const auto data = directory / "belay.mdb";
-  for (int attempt = 1;; ++attempt) {
-    storage::check(mdb_env_copy2(impl_->env.handle(), data.c_str(), compact ? MDB_CP_COMPACT : 0),
-                   "mdb_env_copy2");
-    // The files that the copy points to; one that was pruned since makes this copy useless.
-    auto complete = true;
-    {
-      options opts;
-      opts.directory = directory;
-      opts.read_only = true;
-      const store copy{opts};
-      const transaction txn{copy.impl_->env, transaction::mode::read};
-      const blob_store blobs{directory, 0};
-      cursor all{txn, copy.impl_->tables.blob};
-      for (auto found = all.first(); found && complete; found = all.next()) {
-        const auto name = std::string{all.key()};
-        try {
-          static_cast<void>(blobs.put(impl_->blobs.get({true, name})));
-        } catch (const error& x) {
-          if (x.kind() == error_kind::full || attempt == copy_tries) {
-            throw;
-          }
-          complete = false;
-        }
-      }
+  // Keeps the files of the copy: what it points to is there as long as this has not ended.
+  const transaction snapshot{impl_->env, transaction::mode::read};
+  impl_->env.copy_to(directory / "belay.mdb", compact);
+  {
+    options opts;
+    opts.directory = directory;
+    opts.read_only = true;
+    const store copy{opts};
+    const transaction txn{copy.impl_->env, transaction::mode::read};
+    const blob_store blobs{directory, 0};
+    cursor all{txn, copy.impl_->tables.blob};
+    for (auto found = all.first(); found; found = all.next()) {
+      static_cast<void>(blobs.put(impl_->blobs.get({true, std::string{all.key()}})));
     }
-    std::filesystem::remove(directory / "belay.mdb-lock", failed);
-    if (complete) {
-      break;
-    }
-    std::filesystem::remove(data);
   }
-  impl_->env.sync_file(data);
+  std::filesystem::remove(directory / "belay.mdb-lock", failed);
 }
 
 } // namespace belay::storage

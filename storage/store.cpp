@@ -13,10 +13,16 @@ constexpr timestamp_ms time_lag_ms = 1'000;
 
 store::store(options opts) : impl_{std::make_unique<impl>(std::move(opts))} {}
 
-store::~store() = default;
+store::~store() {
+  if (!impl_->opts.read_only) {
+    impl_->dropped.release_all();
+  }
+}
 
 batch_result
-store::impl::apply(std::span<const operation> operations, const batch_context& context) const {
+store::impl::apply(std::span<const operation> operations, const batch_context& context) {
+  env.forget_dead_readers(opts.reader_check_every);
+  dropped.release();
   transaction txn{env, transaction::mode::write};
   batch work{shared, txn, context};
   std::vector<answer> answers;
@@ -27,11 +33,10 @@ store::impl::apply(std::span<const operation> operations, const batch_context& c
   work.finish();
   const auto written = txn.dirty();
   if (written) {
+    const auto number = txn.number();
     txn.commit();
     shared.names = work.names();
-    for (const auto& name : work.dropped_blobs()) {
-      blobs.remove(name);
-    }
+    dropped.add(work.dropped_blobs(), number);
   }
   auto result = work.take(std::move(answers));
   result.written = written;
@@ -48,9 +53,16 @@ batch_result store::apply(std::span<const operation> operations, const batch_con
     if (x.kind() == error_kind::full) {
       // Nothing of the batch was written. Those that follow have the ballast's room.
       impl_->env.give_ballast_up();
+    } else {
+      impl_->dropped.forget();
     }
     throw;
   }
+}
+
+void store::remove_waste() {
+  impl_->dropped.doubt_all();
+  impl_->dropped.release_all();
 }
 
 std::string store::name(std::uint32_t number) const {

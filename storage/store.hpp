@@ -10,6 +10,7 @@
 #include "messages/operations.hpp"
 #include "messages/session_snapshot.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
@@ -76,6 +77,13 @@ struct options {
   std::uint32_t wake_attempts_max = 20;
   /// Age at which a wake is given up, in milliseconds; 0 means never.
   duration_ms wake_age_max = 7LL * 24 * 3'600 * 1'000;
+  /// Names of files that wait for a reader to end before they are deleted. About 300 bytes of
+  /// memory each; of those beyond it the folders are looked through instead.
+  std::size_t dropped_names_max = 100'000;
+  /// How often writing looks for readers whose program has died, at most. One such look costs a
+  /// system call for each other program that reads; what a dead reader holds back is what was
+  /// written meanwhile.
+  std::chrono::milliseconds reader_check_every{10'000};
   /// Opens an existing store to read it while another program may hold it: takes no lock, writes
   /// nothing, `apply` is refused.
   bool read_only = false;
@@ -240,8 +248,12 @@ public:
   [[nodiscard]] std::vector<std::string> check(std::size_t findings_max = 1'000) const;
 
   /// Writes a consistent copy of everything into an empty or new directory, while the store is in
-  /// use. Throws `error`.
+  /// use. Until it returns it is a reader: nothing that was there at its beginning goes. Throws
+  /// `error`.
   void copy_to(const std::filesystem::path& directory, bool compact) const;
+  /// Deletes the files that no record points to and no reader can come to: what a crash has left
+  /// behind. Looks at every file. Used by the thread that writes.
+  void remove_waste();
   /// Writes everything as JSON lines in a stable order, for `import_lines`.
   void export_lines(std::ostream& out) const;
   /// Fills this store, which must be empty, from what `export_lines` wrote. Throws

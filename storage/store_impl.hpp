@@ -3,6 +3,7 @@
 
 #include "storage/batch.hpp"
 #include "storage/blobs.hpp"
+#include "storage/dropped_blobs.hpp"
 #include "storage/environment.hpp"
 #include "storage/store.hpp"
 #include "storage/tables.hpp"
@@ -16,7 +17,8 @@ struct store::impl {
       blobs{opts.directory, opts.inline_bytes_max},
       tables{opts.read_only ? open_tables_to_read(env) : open_tables(env, blobs)},
       names{opts.read_only ? 0 : count_names()},
-      shared{opts, env, tables, blobs, declared, names} {}
+      shared{opts, env, tables, blobs, declared, names},
+      dropped{env, tables, blobs, opts.dropped_names_max} {}
 
   /// Queue and kind names that are stored.
   [[nodiscard]] std::uint64_t count_names() const {
@@ -25,7 +27,7 @@ struct store::impl {
   }
 
   [[nodiscard]] batch_result
-  apply(std::span<const operation> operations, const batch_context& context) const;
+  apply(std::span<const operation> operations, const batch_context& context);
 
   options opts;
   environment env;
@@ -34,6 +36,7 @@ struct store::impl {
   declared_types declared;
   std::uint64_t names;
   batch_environment shared;
+  dropped_blobs dropped;
 };
 
 /// Fills what both `get` and `list` show of a row.

@@ -91,7 +91,7 @@ table_handles open_tables(const environment& env, const blob_store& blobs) {
   const auto fresh = version == 0;
   const auto old = !fresh && version < format_version;
   if (old) {
-    env.copy_to("belay.mdb.format" + std::to_string(version));
+    env.keep_copy("belay.mdb.format" + std::to_string(version));
   }
   table_handles tables;
   transaction txn{env, transaction::mode::write};

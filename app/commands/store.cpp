@@ -186,7 +186,8 @@ exit_code compact(const common_options& common) {
   must_be_store(directory);
   const side_directory side{data};
   {
-    const auto store = open_alone(directory, "belay store compact");
+    auto store = open_alone(directory, "belay store compact");
+    store.remove_waste();
     before = fs::file_size(data);
     store.copy_to(side.path() / "store", true);
     // The lock is held until the new file stands in the place of the old one.
@@ -208,6 +209,7 @@ exit_code export_lines(const common_options& common, const std::string& file) {
   must_be_new(file);
   const side_directory side{file};
   const auto fresh = side.path() / "lines";
+  make_private_file(fresh);
   {
     std::ofstream out{fresh, std::ios::binary};
     store.export_lines(out);

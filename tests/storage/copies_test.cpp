@@ -5,6 +5,7 @@
 
 #include <lmdb.h>
 #include <sstream>
+#include <sys/stat.h>
 
 using namespace belay;
 using tests::make_declaring;
@@ -84,6 +85,41 @@ struct copies_fixture : store_fixture {
     return out.str();
   }
 };
+
+/// The least that a program can be started with: whatever it makes may be read by everybody.
+class open_umask {
+public:
+  open_umask() : before_{umask(0)} {}
+
+  ~open_umask() {
+    umask(before_);
+  }
+
+  open_umask(const open_umask&) = delete;
+  open_umask& operator=(const open_umask&) = delete;
+
+private:
+  mode_t before_;
+};
+
+void check_private(const std::filesystem::path& path) {
+  using std::filesystem::perms;
+  CAPTURE(path);
+  const auto folder = std::filesystem::is_directory(path);
+  CHECK(std::filesystem::status(path).permissions()
+        == (folder ? perms::owner_all : perms::owner_read | perms::owner_write));
+}
+
+/// A directory and all below it are their owner's alone.
+void check_all_private(const std::filesystem::path& directory) {
+  check_private(directory);
+  std::size_t files = 0;
+  for (const auto& one : std::filesystem::recursive_directory_iterator{directory}) {
+    check_private(one.path());
+    ++files;
+  }
+  CHECK(files > 1);
+}
 
 /// Writes over one record through LMDB itself.
 void put_raw(MDB_env* env, const char* table, std::string key, std::string value) {
@@ -349,6 +385,28 @@ TEST_CASE_METHOD(copies_fixture, "copy: complete, checked, and made while the st
     storage::store writable{other};
     CHECK(writable.counts().by_state == store->counts().by_state);
   }
+}
+
+TEST_CASE_METHOD(copies_fixture, "copy: nobody else may read it", "[storage][copies][mode]") {
+  const open_umask all;
+  fill();
+  for (const auto compact : {false, true}) {
+    const auto target = directory.path() / (compact ? "compact" : "plain");
+    store->copy_to(target, compact);
+    check_all_private(target);
+  }
+  // The one that is kept when the format is brought up.
+  store.reset();
+  const auto path = options.directory / "belay.mdb";
+  MDB_env* env = nullptr;
+  REQUIRE(mdb_env_create(&env) == 0);
+  mdb_env_set_maxdbs(env, 64);
+  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
+  put_raw(env, "meta", "format", storage::encode_number(3));
+  mdb_env_close(env);
+  open();
+  REQUIRE(std::filesystem::exists(options.directory / "belay.mdb.format3"));
+  check_all_private(options.directory);
 }
 
 TEST_CASE_METHOD(copies_fixture, "read only: beside a running store, and it writes nothing",

@@ -499,6 +499,7 @@ TEST_CASE_METHOD(upkeep_fixture,
   finish("live");
   now += 1;
   CHECK(prune({}).pruned == 2);
+  CHECK(prune({}).pruned == 0); // What follows a commit deletes its files.
   std::size_t files = 0;
   for (const auto& one :
        std::filesystem::recursive_directory_iterator{options.directory / "blobs"}) {
