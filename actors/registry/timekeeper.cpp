@@ -7,15 +7,11 @@
 
 namespace belay::actors {
 
-namespace {
-
-/// A due time may be years away; the actor clock counts nanoseconds in 63 bits.
-constexpr duration_ms alarm_ms_max = 24LL * 3'600 * 1'000;
-
-} // namespace
-
 void timekeeper_state::alarm(duration_ms wait) {
-  const auto delay = std::chrono::milliseconds{std::clamp<duration_ms>(wait, 1, alarm_ms_max)};
+  if (wait > safety_sweep_ms) {
+    return; // The safety sweep comes first, and asks again.
+  }
+  const auto delay = std::chrono::milliseconds{std::max<duration_ms>(wait, 1)};
   const auto at = self->clock().now() + delay;
   if (armed && rings_at <= at) {
     return;

@@ -235,10 +235,7 @@ void watcher_state::changed(const std::vector<row_id>& rows) {
 
 void watcher_state::tick() {
   const auto now = self_->clock().now();
-  if (armed_ && armed_at_ > now) {
-    return; // A sooner one rang meanwhile and set the next: this one must not set another.
-  }
-  armed_ = false;
+  ticks_.came();
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
     const auto number = by_deadline_.begin()->second;
     auto& x = waiters_.at(number);
@@ -262,12 +259,9 @@ void watcher_state::arm() {
     return;
   }
   const auto next = by_deadline_.begin()->first;
-  if (armed_ && armed_at_ <= next) {
-    return;
+  if (ticks_.are_needed(next)) {
+    self_->delayed_send(self_, next - self_->clock().now(), atom::tick_v);
   }
-  armed_ = true;
-  armed_at_ = next;
-  self_->delayed_send(self_, next - self_->clock().now(), atom::tick_v);
 }
 
 void watcher_state::stop() {

@@ -3,6 +3,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/cluster/visitors.hpp"
+#include "actors/ticks.hpp"
 #include "messages/protocol.hpp"
 #include "storage/store.hpp"
 
@@ -81,8 +82,7 @@ private:
   std::unordered_map<std::uint64_t, waiter> waiters_;
   std::map<row_id, std::set<std::uint64_t>> by_row_;
   std::set<std::pair<time_point, std::uint64_t>> by_deadline_;
-  bool armed_ = false;
-  time_point armed_at_;
+  ticks ticks_;
 };
 
 watcher_actor::behavior_type

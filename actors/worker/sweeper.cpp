@@ -259,19 +259,14 @@ void sweeper_state::alarm(std::uint64_t number, bool keeper, std::uint32_t tag, 
 
 void sweeper_state::arm() {
   const auto next = alarms_.next();
-  if (!next || (armed_at_ && *armed_at_ <= *next)) {
-    return;
+  if (next && ticks_.are_needed(*next)) {
+    self_->delayed_send(self_, *next - self_->clock().now(), atom::tick_v);
   }
-  armed_at_ = next;
-  self_->delayed_send(self_, *next - self_->clock().now(), atom::tick_v);
 }
 
 void sweeper_state::tick() {
   const auto now = self_->clock().now();
-  if (armed_at_ && *armed_at_ > now) {
-    return; // A sooner one rang meanwhile and set the next: this one must not set another.
-  }
-  armed_at_.reset();
+  ticks_.came();
   while (const auto due = alarms_.take_due(now)) {
     if (due->slot == own_slot) {
       release_all("drain timed out");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/running/tool.hpp"
+#include "actors/ticks.hpp"
 #include "actors/worker/alarms.hpp"
 #include "actors/worker/worker_links.hpp"
 #include "messages/protocol.hpp"
@@ -112,7 +113,7 @@ private:
   std::deque<std::uint64_t> queue_;
   std::map<caf::actor_addr, std::uint64_t> by_process_;
   alarms alarms_;
-  std::optional<alarms::time_point> armed_at_;
+  ticks ticks_;
   bool draining_ = false;
   bool releasing_ = false;
   /// Whether the registry grants nothing any more.

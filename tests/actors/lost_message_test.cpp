@@ -79,9 +79,9 @@ TEST_CASE_METHOD(lost_fixture, "cancel: one that was not heard is told with the 
 TEST_CASE_METHOD(lost_fixture, "cancel: a process that waits for its slot never begins",
                  "[actors][cancel]") {
   const auto kill = GENERATE(false, true);
-  auto w = make_registration("w", "waits@1");
-  w.input = R"({"type":"workflow","workflow":"waits","args":{}})";
-  w.event_types.push_back({"signal.go"});
+  auto w = tests::make_declaring("w", {"signal.go"});
+  w.kind = "waits@1";
+  w.input = R"({"args":{},"type":"workflow","version":1,"workflow":"waits"})";
   enroll(w);
   CHECK(word("w") == "running");
   REQUIRE(

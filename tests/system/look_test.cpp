@@ -91,13 +91,11 @@ TEST_CASE_METHOD(look_fixture, "look: the tree has every actor, and each its sta
   const auto none = node.ask({"inspect", "regisry"});
   CHECK(none.code == 2);
   CHECK(has(none.err, "'regisry' is no actor and no process; did you mean 'registry'?"));
-  for (const std::vector<std::string> quiet : {std::vector<std::string>{"tree", "-q"},
-                                               {"inspect", "-q", "a"},
-                                               {"explain", "-q", "a"},
-                                               {"timeline", "-q", "a"},
-                                               {"top", "-q", "--once"},
-                                               {"queues", "-q", "-o", "json"},
-                                               {"nodes", "-q"}}) {
+  const std::vector<std::vector<std::string>> silenced{
+    {"tree", "-q"},          {"inspect", "-q", "a"},  {"explain", "-q", "a"},
+    {"timeline", "-q", "a"}, {"top", "-q", "--once"}, {"queues", "-q", "-o", "json"},
+    {"nodes", "-q"}};
+  for (const auto& quiet : silenced) {
     const auto got = node.ask(quiet);
     INFO(quiet.front());
     CHECK(got.code == 0);
