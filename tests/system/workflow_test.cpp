@@ -111,15 +111,21 @@ TEST_CASE_METHOD(contrary_fixture, "workflows: too large, too many, in a circle,
   stop_and_check(node);
 }
 
-TEST_CASE_METHOD(contrary_fixture,
-                 "workflows: on another node they may leave as much behind as on this one",
-                 "[system][workflow][cluster]") {
-  const auto at = json::parse(node.ask({"nodes", "-o", "json"}).out).at("place");
-  REQUIRE(node.ask({"drain", "local"}).code == 0);
-  tests::worker_process worker{at.get<std::string>(), "far", {"--slots", "1"}, BELAY_CONTRARY};
-  start("w", "hoards", {{"bytes", 2'000'000}});
-  CHECK(node.ask({"wait", "w"}).code == 0);
-  const auto shown = json::parse(node.ask({"get", "-o", "json", "w"}).out);
+TEST_CASE("workflows: on another node they may leave as much behind as on this one",
+          "[system][workflow][cluster]") {
+  const tests::scratch_directory scratch;
+  const auto port = tests::free_port();
+  tests::node_process registry{scratch.path() / "data",
+                               {"node.port=" + std::to_string(port)},
+                               BELAY_CONTRARY,
+                               {"--role", "registry"}};
+  tests::worker_process worker{port, "far", {"--slots", "1"}, BELAY_CONTRARY};
+  while (!has(registry.ask({"nodes"}).out, "hoards@1")) { // Who starts it must know what it is.
+  }
+  REQUIRE(registry.ask({"start", "--id", "w", "hoards", "--args", R"({"bytes":2000000})"}).code
+          == 0);
+  CHECK(registry.ask({"wait", "--timeout", "120s", "w"}).code == 0);
+  const auto shown = json::parse(registry.ask({"get", "-o", "json", "w"}).out);
   CHECK(shown.at("first_started").at("owner") == "far");
   CHECK(shown.at("attachments").size() == 4);
   CHECK(shown.at("journal_entries") == 5); // Four attached, one slept.
