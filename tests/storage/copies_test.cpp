@@ -1,11 +1,11 @@
 // Copies of a store: export and import, hot copies, and the step from the first format.
 #include "storage/batch.hpp"
 #include "storage/codec.hpp"
+#include "tests/support/open_umask.hpp"
+#include "tests/support/raw_store.hpp"
 #include "tests/support/store_fixture.hpp"
 
-#include <lmdb.h>
 #include <sstream>
-#include <sys/stat.h>
 
 using namespace belay;
 using tests::make_declaring;
@@ -86,22 +86,6 @@ struct copies_fixture : store_fixture {
   }
 };
 
-/// The least that a program can be started with: whatever it makes may be read by everybody.
-class open_umask {
-public:
-  open_umask() : before_{umask(0)} {}
-
-  ~open_umask() {
-    umask(before_);
-  }
-
-  open_umask(const open_umask&) = delete;
-  open_umask& operator=(const open_umask&) = delete;
-
-private:
-  mode_t before_;
-};
-
 void check_private(const std::filesystem::path& path) {
   using std::filesystem::perms;
   CAPTURE(path);
@@ -121,33 +105,32 @@ void check_all_private(const std::filesystem::path& directory) {
   CHECK(files > 1);
 }
 
-/// Writes over one record through LMDB itself.
-void put_raw(MDB_env* env, const char* table, std::string key, std::string value) {
-  MDB_txn* txn = nullptr;
-  MDB_dbi dbi = 0;
-  REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
-  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-  MDB_val k{key.size(), key.data()};
-  MDB_val v{value.size(), value.data()};
-  REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
-  REQUIRE(mdb_txn_commit(txn) == 0);
+/// Writes over one record.
+void put_raw(const std::filesystem::path& directory, const char* table, const std::string& key,
+             const std::string& value) {
+  tests::tamper(directory, table,
+                [&](MDB_txn* txn, MDB_dbi dbi) { tests::raw_put(txn, dbi, key, value); });
+}
+
+/// Takes a table out.
+void drop(const std::filesystem::path& directory, const char* table) {
+  tests::tamper(directory, table,
+                [](MDB_txn* txn, MDB_dbi dbi) { REQUIRE(mdb_drop(txn, dbi, 1) == 0); });
 }
 
 /// Makes a record one of an earlier version, which ended so many bytes sooner.
-void shorten(MDB_env* env, const char* table, std::uint64_t row, std::size_t cut, char version) {
-  MDB_txn* txn = nullptr;
-  MDB_dbi dbi = 0;
-  auto key = storage::row_key(row_id{row});
-  MDB_val k{key.size(), key.data()};
-  MDB_val v{};
-  REQUIRE(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) == 0);
-  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-  REQUIRE(mdb_get(txn, dbi, &k, &v) == 0);
-  std::string bytes{static_cast<const char*>(v.mv_data), v.mv_size};
-  mdb_txn_abort(txn);
-  bytes.resize(bytes.size() - 4 - cut); // Without the checksum and the later fields.
-  bytes[0] = version;
-  put_raw(env, table, key, storage::byte_writer{}.raw(bytes).record());
+void shorten(const std::filesystem::path& directory, const char* table, std::uint64_t row,
+             std::size_t cut, char version) {
+  tests::tamper(directory, table, [&](MDB_txn* txn, MDB_dbi dbi) {
+    auto key = storage::row_key(row_id{row});
+    MDB_val k{key.size(), key.data()};
+    MDB_val v{};
+    REQUIRE(mdb_get(txn, dbi, &k, &v) == 0);
+    std::string bytes{static_cast<const char*>(v.mv_data), v.mv_size};
+    bytes.resize(bytes.size() - 4 - cut); // Without the checksum and the later fields.
+    bytes[0] = version;
+    tests::raw_put(txn, dbi, key, storage::byte_writer{}.raw(bytes).record());
+  });
 }
 
 } // namespace
@@ -388,7 +371,7 @@ TEST_CASE_METHOD(copies_fixture, "copy: complete, checked, and made while the st
 }
 
 TEST_CASE_METHOD(copies_fixture, "copy: nobody else may read it", "[storage][copies][mode]") {
-  const open_umask all;
+  const tests::open_umask all;
   fill();
   for (const auto compact : {false, true}) {
     const auto target = directory.path() / (compact ? "compact" : "plain");
@@ -397,13 +380,7 @@ TEST_CASE_METHOD(copies_fixture, "copy: nobody else may read it", "[storage][cop
   }
   // The one that is kept when the format is brought up.
   store.reset();
-  const auto path = options.directory / "belay.mdb";
-  MDB_env* env = nullptr;
-  REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 64);
-  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
-  put_raw(env, "meta", "format", storage::encode_number(3));
-  mdb_env_close(env);
+  put_raw(options.directory, "meta", "format", storage::encode_number(3));
   open();
   REQUIRE(std::filesystem::exists(options.directory / "belay.mdb.format3"));
   check_all_private(options.directory);
@@ -434,31 +411,20 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the first one is copied and
   apply<completion>(complete_request{claim_one(), make_success("1")});
   store.reset();
   // As the first format had it: no later tables, heads and bodies without their later fields.
-  const auto path = options.directory / "belay.mdb";
-  MDB_env* env = nullptr;
-  REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 64);
-  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
   for (const auto* table : {"change", "finished", "event_by_type", "blob", "detail", "observer",
                             "journal", "status", "attachment"}) {
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
-    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
-    REQUIRE(mdb_txn_commit(txn) == 0);
+    drop(options.directory, table);
   }
   for (std::uint64_t row = 1; row <= 2; ++row) {
-    shorten(env, "head", row, 42, 1);
-    shorten(env, "body", row, 4 + 4 + 4 + 4 + 4,
+    shorten(options.directory, "head", row, 42, 1);
+    shorten(options.directory, "body", row, 4 + 4 + 4 + 4 + 4,
             1); // "host" behind its length, two empty texts, no labels.
   }
   for (std::uint64_t name = 1; name <= 3; ++name) {
     std::string text = name == 1 ? "default" : name == 2 ? "fake" : "w";
-    put_raw(env, "name_text", storage::row_key(row_id{name}), text);
+    put_raw(options.directory, "name_text", storage::row_key(row_id{name}), text);
   }
-  put_raw(env, "meta", "format", storage::encode_number(1));
-  mdb_env_close(env);
+  put_raw(options.directory, "meta", "format", storage::encode_number(1));
   storage::options reading = options;
   reading.read_only = true;
   CHECK_THROWS_AS(storage::store{reading}, storage::error);
@@ -483,25 +449,14 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the second one is copied an
   store.reset();
   // As the second format had it: no journals, heads without their second flags, waits for one
   // thing.
-  const auto path = options.directory / "belay.mdb";
-  MDB_env* env = nullptr;
-  REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 64);
-  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
   for (const auto* table : {"journal", "status", "attachment"}) {
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
-    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
-    REQUIRE(mdb_txn_commit(txn) == 0);
+    drop(options.directory, table);
   }
   for (std::uint64_t row = 1; row <= 3; ++row) {
-    shorten(env, "head", row, 1, 2);
+    shorten(options.directory, "head", row, 1, 2);
   }
-  shorten(env, "wait", 2, 4, 1); // A list of no further conditions.
-  put_raw(env, "meta", "format", storage::encode_number(2));
-  mdb_env_close(env);
+  shorten(options.directory, "wait", 2, 4, 1); // A list of no further conditions.
+  put_raw(options.directory, "meta", "format", storage::encode_number(2));
   storage::options reading = options;
   reading.read_only = true;
   CHECK_THROWS_AS(storage::store{reading}, storage::error);
@@ -529,22 +484,11 @@ TEST_CASE_METHOD(copies_fixture, "format: a store of the third one is copied and
   enroll(make_registration("b"));
   store.reset();
   // As the third format had it: nothing of queues, details without a key and a trace.
-  const auto path = options.directory / "belay.mdb";
-  MDB_env* env = nullptr;
-  REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 64);
-  REQUIRE(mdb_env_open(env, path.c_str(), MDB_NOSUBDIR, 0600) == 0);
   for (const auto* table : {"queue", "blocked", "key_running", "failed"}) {
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
-    REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-    REQUIRE(mdb_drop(txn, dbi, 1) == 0);
-    REQUIRE(mdb_txn_commit(txn) == 0);
+    drop(options.directory, table);
   }
-  shorten(env, "detail", 1, 8, 1); // Two empty texts.
-  put_raw(env, "meta", "format", storage::encode_number(3));
-  mdb_env_close(env);
+  shorten(options.directory, "detail", 1, 8, 1); // Two empty texts.
+  put_raw(options.directory, "meta", "format", storage::encode_number(3));
   open();
   check_store();
   CHECK(std::filesystem::exists(options.directory / "belay.mdb.format3"));

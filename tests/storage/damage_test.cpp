@@ -2,39 +2,18 @@
 #include "storage/codec.hpp"
 #include "storage/records.hpp"
 #include "storage/store.hpp"
+#include "tests/support/raw_store.hpp"
 #include "tests/support/registrations.hpp"
 #include "tests/support/scratch_directory.hpp"
 
 #include <catch2/catch.hpp>
 #include <fstream>
-#include <functional>
-#include <lmdb.h>
 
 using namespace belay;
+using tests::raw_put;
+using tests::tamper;
 
 namespace {
-
-/// Changes one table of a closed store through LMDB itself.
-void tamper(const std::filesystem::path& directory, const char* table,
-            const std::function<void(MDB_txn*, MDB_dbi)>& change) {
-  MDB_env* env = nullptr;
-  REQUIRE(mdb_env_create(&env) == 0);
-  mdb_env_set_maxdbs(env, 64);
-  REQUIRE(mdb_env_open(env, (directory / "belay.mdb").c_str(), MDB_NOSUBDIR, 0600) == 0);
-  MDB_txn* txn = nullptr;
-  MDB_dbi dbi = 0;
-  REQUIRE(mdb_txn_begin(env, nullptr, 0, &txn) == 0);
-  REQUIRE(mdb_dbi_open(txn, table, 0, &dbi) == 0);
-  change(txn, dbi);
-  REQUIRE(mdb_txn_commit(txn) == 0);
-  mdb_env_close(env);
-}
-
-void put(MDB_txn* txn, MDB_dbi dbi, std::string key, std::string value) {
-  MDB_val k{key.size(), key.data()};
-  MDB_val v{value.size(), value.data()};
-  REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
-}
 
 void erase(MDB_txn* txn, MDB_dbi dbi, std::string key) {
   MDB_val k{key.size(), key.data()};
@@ -72,7 +51,7 @@ TEST_CASE_METHOD(damage_fixture, "check: a flipped bit in a record is found by i
   tamper(options.directory, "head", [](MDB_txn* txn, MDB_dbi dbi) {
     auto record = storage::encode(storage::head_record{});
     record[10] = static_cast<char>(record[10] ^ 1);
-    put(txn, dbi, storage::row_key(row_id{1}), record);
+    raw_put(txn, dbi, storage::row_key(row_id{1}), record);
   });
   CHECK(findings().find("checksum") != std::string::npos);
   const storage::store store{options};
@@ -104,7 +83,7 @@ TEST_CASE_METHOD(damage_fixture, "check: a wrong counter and a second end are fo
     storage::event_record x;
     x.type = event_types::completed;
     x.payload.content = "{}";
-    put(txn, dbi, storage::event_key(row_id{1}, 1), storage::encode(x));
+    raw_put(txn, dbi, storage::event_key(row_id{1}, 1), storage::encode(x));
   });
   CHECK(findings().find("(I1)") != std::string::npos);
 }
@@ -147,7 +126,7 @@ TEST_CASE_METHOD(journal_damage_fixture, "check: a damaged journal entry is foun
   tamper(options.directory, "journal", [](MDB_txn* txn, MDB_dbi dbi) {
     auto record = storage::encode(storage::journal_record{});
     record[3] = static_cast<char>(record[3] ^ 1);
-    put(txn, dbi, storage::pair_key(2, 2), record);
+    raw_put(txn, dbi, storage::pair_key(2, 2), record);
   });
   const auto found = findings();
   CHECK(found.find("row 2 table journal: ") == 0);
@@ -160,8 +139,8 @@ TEST_CASE_METHOD(journal_damage_fixture, "check: an attachment whose bytes diffe
                  "[storage][damage]") {
   tamper(options.directory, "attachment", [](MDB_txn* txn, MDB_dbi dbi) {
     const auto hash = hash_hex("short");
-    put(txn, dbi, storage::attachment_key(row_id{2}, hash),
-        storage::encode(storage::attachment_record{hash, "", 5, {false, "shorT"}}));
+    raw_put(txn, dbi, storage::attachment_key(row_id{2}, hash),
+            storage::encode(storage::attachment_record{hash, "", 5, {false, "shorT"}}));
   });
   CHECK(findings() == "row 2 has an attachment that is not what its hash says\n");
   const auto name = hash_hex(std::string(200, 'x'));
@@ -180,7 +159,7 @@ TEST_CASE_METHOD(journal_damage_fixture, "check: a head that lies about its jour
     CHECK(findings().find("row 2 does not say rightly whether it has a journal") == 0);
   }
   tamper(options.directory, "status", [](MDB_txn* txn, MDB_dbi dbi) {
-    put(txn, dbi, storage::row_key(row_id{9}), storage::encode_status({false, "1"}));
+    raw_put(txn, dbi, storage::row_key(row_id{9}), storage::encode_status({false, "1"}));
   });
   CHECK(findings().find("row 9 has a journal, a status or attachments but no head")
         != std::string::npos);
