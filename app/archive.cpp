@@ -1,5 +1,7 @@
 #include "app/archive.hpp"
 
+#include "storage/file_mode.hpp"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <array>
@@ -16,10 +18,10 @@ namespace belay::app {
 
 namespace {
 
+using storage::file_mode;
+using storage::folder_mode;
+
 constexpr std::size_t chunk_bytes = 1U << 16;
-/// What an archive holds is its owner's alone, whatever the umask and the archive say.
-constexpr mode_t file_mode = 0600;
-constexpr mode_t folder_mode = 0700;
 
 template <class Handle>
 [[noreturn]] void fail(const Handle& from, const std::filesystem::path& file) {
@@ -58,7 +60,8 @@ void add_file(const writer& out, const std::filesystem::path& directory,
   }
 }
 
-/// Makes a directory that only its owner may look into, and those above it that are missing.
+/// Makes a directory that only its owner may look into, whatever the umask and the archive say, and
+/// those above it that are missing.
 void make_private_folder(const std::filesystem::path& folder) {
   if (folder.has_parent_path() && !std::filesystem::exists(folder.parent_path())) {
     make_private_folder(folder.parent_path());

@@ -1,35 +1,19 @@
 // Archives of a data directory: what comes out of them, and who may read it.
 #include "app/archive.hpp"
 
+#include "tests/support/open_umask.hpp"
 #include "tests/support/scratch_directory.hpp"
 
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
-#include <sys/stat.h>
 
 using namespace belay;
 
 namespace {
 
 using std::filesystem::perms;
-
-/// The least that a program can be started with: whatever it makes may be read by everybody.
-class open_umask {
-public:
-  open_umask() : before_{umask(0)} {}
-
-  ~open_umask() {
-    umask(before_);
-  }
-
-  open_umask(const open_umask&) = delete;
-  open_umask& operator=(const open_umask&) = delete;
-
-private:
-  mode_t before_;
-};
 
 perms mode_of(const std::filesystem::path& path) {
   return std::filesystem::status(path).permissions();
@@ -43,7 +27,7 @@ std::string content_of(const std::filesystem::path& path) {
 } // namespace
 
 TEST_CASE("archive: it and all that comes out of it are their owner's alone", "[app][archive]") {
-  const open_umask all;
+  const tests::open_umask all;
   const tests::scratch_directory directory;
   const auto from = directory.path() / "from";
   std::filesystem::create_directories(from / "blobs" / "ab");
